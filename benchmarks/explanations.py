@@ -24,11 +24,13 @@ import numpy as np
 import convworks
 from convworks.bundle.bundle import Bundle, load_bundle, save_bundle
 from convworks.bundle.foreign import import_bundle
-from convworks.explain.attribution.attribute import Attribution
+from convworks.explain.attribution.explained import read_subject, target_of
+from convworks.explain.attribution.methods import METHODS as ALL_METHODS
 from convworks.explain.attribution.randomised import randomised
-from convworks.explain.attribution.verdict import RELATED, UNRELATED
+from convworks.explain.attribution.verdict import RELATED, UNRELATED, Weights, weight_tests
 
 METHODS = ("gradient", "gradient-x-input", "integrated-gradients", "deconvnet", "guided-backpropagation")
+MEASURES = ("complexity", "order", "similarity")
 IMAGES = 8
 #: That of the random weights; the test draws from 0.
 SEED = 100
@@ -80,24 +82,29 @@ def measured(folder: Path, name: str, data: Path) -> dict[str, Any]:
         at = folder / f"{name}-{kind}"
         if not at.exists():
             save_bundle(at, replace(bundle, network=network))
-        explained = convworks.explain(at, shown, method=METHODS, device="cpu")
-        results[kind] = {method: _plain(each) for method, each in explained.attributions.by_method.items()}
+        subject = read_subject(predictor := convworks.load(at, device="cpu"), shown)
+        chosen = {method: ALL_METHODS[method] for method in METHODS}
+        tests = weight_tests(subject.network, subject.images, target_of(predictor, subject), chosen)
+        results[kind] = {method: _plain(weights) for method, weights in tests.items()}
     return results
 
 
-def _plain(attribution: Attribution) -> dict[str, Any]:
-    weights = attribution.weights
+def _plain(weights: Weights) -> dict[str, Any]:
     return {
         "complexity": weights.complexity._asdict(),
         "order": weights.order._asdict(),
-        "similarity": weights.similarity,
+        "similarity": weights.similarity._asdict(),
+        "distance": weights.distance,
         "verdict": weights.verdict,
     }
 
 
 def table(results: dict[str, Any]) -> str:
     """Write the table in Markdown: a row a method, a column a network."""
-    header = ["complexity, order with trained weights (random ones)", *(NETWORKS[name][0] for name in results)]
+    header = [
+        "complexity, order, similarity with trained weights (random ones)",
+        *(NETWORKS[name][0] for name in results),
+    ]
     rows = [header, ["---"] * len(header)]
     for method in METHODS:
         rows.append([f"`{method}`", *(_cell(each, method) for each in results.values())])
@@ -106,8 +113,7 @@ def table(results: dict[str, Any]) -> str:
 
 def _cell(result: dict[str, Any], method: str) -> str:
     own, random = result["trained"][method], result["random"][method]
-    numbers = [f"{own[key]['trained']:.2f}" for key in ("complexity", "order")]
-    controls = [f"{own[key]['random']:.2f}" for key in ("complexity", "order")]
+    numbers, controls = ([f"{own[key][which]:.2f}" for key in MEASURES] for which in ("trained", "random"))
     text = f"{', '.join(numbers)} ({', '.join(controls)})"
     if own["verdict"] != RELATED:
         text += f": {own['verdict'].removesuffix(' to the trained weights')}"

@@ -29,6 +29,7 @@ from convworks.explain.attribution.verdict import (
     Measured,
     Verdict,
     Weights,
+    _weights,
     verdicts,
 )
 from convworks.models.catalogue import create
@@ -102,25 +103,44 @@ def test_complexity_order_and_similarity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("complexity", "order", "images", "pixels", "verdict"),
+    ("complexity", "order", "similarity", "images", "pixels", "verdict"),
     [
-        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), 1, 784, RELATED),
-        ((6.0, 6.0, 0.2), (0.5, 0.1, 0.1), 1, 784, RELATED),
-        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 4, 784, UNRELATED),
-        ((7.0, 6.0, 0.2), (0.1, 0.4, 0.1), 4, 784, UNRELATED),
-        ((7.0, 6.0, 0.2), (0.0, 0.4, 0.1), 4, 784, RELATED),
-        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), 8, 64, UNDECIDED),
-        ((4.0, 6.0, 1.5), (0.1, 0.1, 0.1), 8, 784, UNDECIDED),
-        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 3, 784, UNDECIDED),
+        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.6, 0.1, 0.1), (0.3, 0.3, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 4, 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (0.1, 0.4, 0.1), (0.3, 0.3, 0.1), 4, 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (-0.1, 0.4, 0.1), (0.3, 0.3, 0.1), 4, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.1, 0.6, 0.1), 4, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.9, 0.3, 0.1), 4, 784, UNRELATED),
+        ((5.5, 6.0, 0.2), (0.35, 0.1, 0.1), (0.05, 0.3, 0.1), 4, 784, RELATED),  # each for itself would not do
+        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 8, 64, UNDECIDED),
+        ((4.0, 6.0, 1.5), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 8, 784, UNDECIDED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 3, 784, UNDECIDED),
     ],
 )
 def test_the_verdict_on_weights(
-    complexity: tuple[float, ...], order: tuple[float, ...], images: int, pixels: int, verdict: str
+    complexity: tuple[float, ...],
+    order: tuple[float, ...],
+    similarity: tuple[float, ...],
+    images: int,
+    pixels: int,
+    verdict: str,
 ) -> None:
-    weights = Weights(
-        complexity=Measured(*complexity), order=Measured(*order), similarity=0.0, images=images, pixels=pixels
-    )
-    assert weights.verdict == verdict
+    measured = (Measured(*each) for each in (complexity, order, similarity))
+    names = ("complexity", "order", "similarity")
+    assert Weights(**dict(zip(names, measured, strict=True)), images=images, pixels=pixels).verdict == verdict
+
+
+def test_similarity_is_that_of_maps_beside_that_of_random_ones_among_themselves() -> None:
+    """Where random weights all give one map, and the trained ones another, the map depends on the weights."""
+    torch.manual_seed(0)
+    shared, other = torch.rand(4, 20, 20), torch.rand(4, 20, 20)
+    controls = [shared + 1e-3 * torch.rand(4, 20, 20) for _ in range(6)]
+    weights = _weights(other, controls)
+    assert abs(weights.similarity.trained) < 0.1
+    assert weights.similarity.random > 0.99
+    assert weights.verdict == RELATED
+    assert _weights(shared, controls).similarity.trained == pytest.approx(weights.similarity.random, abs=1e-3)
 
 
 def test_random_weights_are_new_and_the_network_stays() -> None:

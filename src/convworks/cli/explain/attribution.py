@@ -108,7 +108,7 @@ def _values(explained: Explained) -> dict[str, Any]:
         method: {
             "complexity": each.weights.complexity._asdict(),
             "order": each.weights.order._asdict(),
-            "similarity": each.weights.similarity,
+            "similarity": each.weights.similarity._asdict(),
             "verdict": each.weights.verdict,
         }
         for method, each in by_method.items()

@@ -74,9 +74,13 @@ def order(maps: Map) -> Float[Tensor, " b"]:
 
 def similarity(first: Map, second: Map) -> Float[Tensor, " b"]:
     """Return Spearman's rank correlation of two maps of each image."""
-    ranks = [_ranks(maps) for maps in (first, second)]
-    first_ranks, second_ranks = (rank - rank.mean(1, keepdim=True) for rank in ranks)
-    return F.cosine_similarity(first_ranks, second_ranks).float()
+    return (ranked(first) * ranked(second)).sum(1).float()
+
+
+def ranked(maps: Map) -> Float[Tensor, "b n"]:
+    """Return the rank of each value, shifted and scaled so that the product of two maps is their rank correlation."""
+    ranks = _ranks(maps)
+    return F.normalize(ranks - ranks.mean(1, keepdim=True))
 
 
 def _ranks(maps: Map) -> Float[Tensor, "b n"]:

@@ -14,18 +14,17 @@ from torch import Tensor, nn
 from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
 from convworks.explain.attribution.methods import Method
-from convworks.explain.attribution.randomised import complexity, order, randomised, similarity
+from convworks.explain.attribution.randomised import complexity, order, randomised, ranked
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
 
 #: Errors up to which a promise counts as kept.
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
-#: Random networks of the weight-randomisation test, how many of them must give maps, and images that it takes.
-DRAWS, FEWEST_DRAWS, TESTED = 8, 2, 8
-#: By how many standard deviations maps must be simpler, or otherwise ordered, than with random weights. The test tells
-#: nothing of maps of fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer
-#: images.
-DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.2, 4
+#: Random networks of the weight-randomisation test, and images that it takes.
+DRAWS, TESTED = 12, 8
+#: By how many standard deviations maps must differ from those with random weights. The test tells nothing of maps of
+#: fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer images.
+DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 4.0, 256, 0.1, 4
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
 
 Images = Float[Tensor, "b c *size"]
@@ -39,6 +38,11 @@ class Measured(NamedTuple):
     random: float
     spread: float
 
+    @property
+    def above(self) -> float:
+        """By how many standard deviations the trained weights are above the random ones; 0 where nothing spreads."""
+        return (self.trained - self.random) / self.spread if self.spread else 0.0
+
 
 #: Of maps that are all empty.
 NOTHING = Measured(0.0, 0.0, 0.0)
@@ -49,32 +53,37 @@ class Weights:
     """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
 
     `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
-    correlation of both maps (the plain test). There are so many `images` of so many `pixels`; those with an empty map,
-    which is as simple as can be, tell nothing and are left out.
+    correlation with the maps of random weights (the plain test), beside that of these among themselves. There are so
+    many `images` of so many `pixels`; those with an empty map, as simple as can be, tell nothing and are left out.
     """
 
     complexity: Measured
     order: Measured
-    similarity: float
+    similarity: Measured
     images: int
     pixels: int
 
     @property
-    def verdict(self) -> str:
-        """Whether the maps depend on what was learned: they are simpler than with random weights, or otherwise ordered.
+    def distance(self) -> float:
+        """How far the maps are from those of random weights, in standard deviations.
 
-        Learned maps are smoother where the weights are; where contributions of both signs alternate, they are rougher.
+        Learned maps are simpler; they are smoother where the weights are, and rougher where contributions of both signs
+        alternate; and they are less like those of random weights than these are like each other.
+        """
+        return math.hypot(min(self.complexity.above, 0.0), self.order.above, min(self.similarity.above, 0.0))
+
+    @property
+    def verdict(self) -> str:
+        """Whether the maps depend on what was learned.
+
         Where random weights give maps of very different complexity, as coarse ones are, or images are few or tiny, the
         test cannot tell.
         """
-        complexity, order = self.complexity, self.order
         if self.pixels < FEWEST_PIXELS or not self.images:
             return UNDECIDED
-        simpler = complexity.random - complexity.trained > DEVIATIONS * complexity.spread
-        ordered = abs(order.trained - order.random) > DEVIATIONS * order.spread
-        if simpler or ordered:
+        if self.distance > DEVIATIONS:
             return RELATED
-        weak = self.images < FEWEST_IMAGES or complexity.spread > WIDEST * complexity.random
+        weak = self.images < FEWEST_IMAGES or self.complexity.spread > WIDEST * self.complexity.random
         return UNDECIDED if weak else UNRELATED
 
 
@@ -177,19 +186,26 @@ def weight_tests(
 
 
 def _weights(trained: Map, random: Sequence[Map]) -> Weights:
-    """Compare maps with those of random networks, image by image, where neither is empty."""
+    """Compare maps with those of random networks, on the images whose map is not empty."""
     told = _varied(trained)
-    pairs = [(trained[both], maps[both]) for maps in random if bool((both := told & _varied(maps)).any())]
-    if len(pairs) < FEWEST_DRAWS:
-        return Weights(complexity=NOTHING, order=NOTHING, similarity=0.0, images=0, pixels=trained[0].numel())
-    controls = [maps for _, maps in pairs]
+    if not bool(told.any()):
+        return Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=trained[0].numel())
+    own, controls = trained[told], [maps[told].nan_to_num() for maps in random]
     return Weights(
-        complexity=_measured(complexity, trained[told], controls),
-        order=_measured(order, trained[told], controls),
-        similarity=float(torch.stack([similarity(own, maps).mean() for own, maps in pairs]).mean()),
-        images=int(told.sum()),
-        pixels=trained[0].numel(),
+        complexity=_measured(complexity, own, controls),
+        order=_measured(order, own, controls),
+        similarity=_similarities(own, controls),
+        images=len(own),
+        pixels=own[0].numel(),
     )
+
+
+def _similarities(trained: Map, random: Sequence[Map]) -> Measured:
+    """Return how like the maps are to those of random weights, and how like these are to each other."""
+    ranks = [ranked(maps) for maps in (trained, *random)]
+    alike = torch.tensor([[float((first * second).sum(1).mean()) for second in ranks] for first in ranks])
+    among = (alike[1:, 1:].sum(1) - alike[1:, 1:].diagonal()) / (len(random) - 1)
+    return Measured(float(alike[0, 1:].mean()), float(among.mean()), float(among.std()))
 
 
 def _varied(maps: Map) -> Bool[Tensor, " b"]:
