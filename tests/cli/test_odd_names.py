@@ -78,10 +78,13 @@ def test_pictures_of_odd_names(odd: Place, capsys: pytest.CaptureFixture[str]) -
         ["filter", DATA, "--kernel", "edge", "--out", f"{RUN}-filtered"],
         ["data", DATA],
         ["data", DATA, "--augment", "folder/default"],
+        ["explain", odd.bundle(), IMAGE, "--method", "gradient", "--out", f"{RUN}-explained"],
     ):
         assert run(command) == 0
         out, _ = capsys.readouterr()
         assert all(line.isprintable() for line in out.splitlines())
+    (drawing,) = Path(f"{RUN}-explained").glob("*.svg")
+    ElementTree.parse(drawing)
 
 
 def test_a_configuration_holds_any_path() -> None:

@@ -23,10 +23,10 @@ def explain(
     images: Any,
     *,
     method: str | Iterable[str] = DEFAULT,
-    class_name: str | None = None,
+    class_name: str | int | None = None,
     unit: str | None = None,
     pixel: Sequence[int] | None = None,
-    taps: Iterable[str] = (),
+    taps: str | Iterable[str] = (),
     device: str = "auto",
 ) -> Explained:
     """Explain what a bundle answers for one or more images (any input of `predict`) by one or more methods.
@@ -41,6 +41,7 @@ def explain(
     """
     wanted = [method] if isinstance(method, str) else list(method)
     names = named_methods(wanted)
+    named = None if class_name is None else str(class_name)
     if unit is not None:
         parse_unit(unit)
     path = locate(bundle, downloading())
@@ -49,14 +50,14 @@ def explain(
 
     predictor = load(path, device=device)
     subject = read_subject(predictor, images)
-    target = target_of(predictor, subject, class_name=class_name, unit=unit, pixel=pixel)
+    target = target_of(predictor, subject, class_name=named, unit=unit, pixel=pixel)
     with counting("explaining") as report:
         return explain_subject(
             predictor,
             subject,
             target,
             names,
-            taps=tuple(taps),
+            taps=(taps,) if isinstance(taps, str) else tuple(taps),
             required=ALL not in wanted,
             report=report,
         )

@@ -40,12 +40,37 @@ def explain_number(
     observation = observe(subject.network, subject.images[:1], loss)
     if what == GRADIENT:
         name, parameter = _parameter(observation, layer)
+        entries = _shape_of(observation, name, parameter)
+        if entries is not None:
+            _check_index(index, entries, f"the entries of {name}.{parameter}")
         return explain_gradient(observation, name, parameter, tuple(index)), words
-    unit = (0, *index)
     name = _layer(observation, layer)
+    observed = observation.layer(name)
+    unit = (0, *index)
     if what == MESSAGE:
+        _check_index(index, observed.input.shape[1:], f"the inputs of {layer}")
         return explain_message(observation, name, unit), words
+    _check_index(index, observed.output.shape[1:], f"the units of {layer}", "; a whole channel has a map: add --method")
     return explain_unit(observation, name, unit), words
+
+
+def _shape_of(observation: Observation, layer: str, parameter: str) -> Sequence[int] | None:
+    """Return the shape of a parameter of a layer, by whatever name; None if there is none."""
+    name = layer.partition("[")[0]
+    called = next((call for call in observation.layers.values() if call.name.partition("[")[0] == name), None)
+    own = {} if called is None else dict(called.module.named_parameters(recurse=False))
+    return own[parameter].shape if parameter in own else None
+
+
+def _check_index(index: Sequence[int], shape: Sequence[int], of: str, more: str = "") -> None:
+    """Raise InputError unless an index names one entry of a shape, as users count: without the axis of images."""
+    written, within = ",".join(map(str, index)), "x".join(map(str, shape))
+    if len(index) != len(shape):
+        count = f"{len(index)} number{'' if len(index) == 1 else 's'}"
+        remedy = f"give {len(shape)}, counted from 0{more}"
+        raise InputError("--unit", f"{written} has {count}, but {of} are {within}", remedy)
+    if any(entry >= side for entry, side in zip(index, shape, strict=True)):
+        raise InputError("--unit", f"{written} is outside {of}, which are {within}", "count from 0")
 
 
 def _loss(predictor: Predictor, subject: Subject, class_name: str | None) -> tuple[Loss, str]:

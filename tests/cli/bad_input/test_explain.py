@@ -17,6 +17,7 @@ ROWS: Rows = {
         lambda place: explain(place, "--method", "gradcam,lime"),
         "--method: there is no method 'gradcam' (did you mean 'grad-cam'?) | integrated-gradients, | or all",
     ),
+    "no method": (lambda place: explain(place, "--method", ""), "--method: there is no method ''; choose from"),
     "a class that is not there": (
         lambda place: explain(place, "--class", "cat"),
         "--class: there is no class 'cat' | classes: ",
@@ -44,7 +45,31 @@ ROWS: Rows = {
     ),
     "a number outside the layer": (
         lambda place: explain(place, "--unit", "stages.stage1.conv:0,99,0"),
-        "unit: (0, 0, 99, 0) is not an index of a tensor of shape | count from 0",
+        "--unit: 0,99,0 is outside the units of stages.stage1.conv, which are 64x | count from 0",
+    ),
+    "a channel for a number": (
+        lambda place: explain(place, "--unit", "stage1.conv:3"),
+        "--unit: 3 has 1 number, but the units of stage1.conv are 64x | add --method",
+    ),
+    "an input outside the layer": (
+        lambda place: explain(place, "--unit", "stage1.conv:99,0,0", "--message"),
+        "--unit: 99,0,0 is outside the inputs of stage1.conv, which are 32x8x8",
+    ),
+    "a weight outside the layer": (
+        lambda place: explain(place, "--unit", "stage1.conv.weight:99,0,0,0", "--gradient"),
+        "--unit: 99,0,0,0 is outside the entries of stages.stage1.conv.weight, which are 64x32x | count from 0",
+    ),
+    "a parameter that there is not": (
+        lambda place: explain(place, "--unit", "stage1.conv.weigth:0,0,0,0", "--gradient"),
+        "stage1.conv has no parameter 'weigth' | weight",
+    ),
+    "a number beyond all": (
+        lambda place: explain(place, "--unit", f"stage1.conv:{'9' * 5000}", "--method", "gradient"),
+        "--unit: | is not a unit",
+    ),
+    "a folder that is a file": (
+        lambda place: explain(place, "--out", "x/0.png"),
+        "--out | is a file",
     ),
     "a unit of too many numbers": (
         lambda place: explain(place, "--unit", "stage1.conv:0,9", "--method", "gradient"),

@@ -34,7 +34,11 @@ def refused(method: str, name: str, target: Target) -> str:
     """Return what a network says of a method that it cannot do, or nothing."""
     if method == "cam":
         return (
-            "explains classes" if target.tap or target.where is not None else "" if name.startswith(LINEAR) else "head"
+            "explains classes of images, not"
+            if target.tap or target.where is not None
+            else ""
+            if name.startswith(LINEAR)
+            else "head"
         )
     return "needs maps|is a vector" if method == "grad-cam" and name.startswith("perceptron") else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.stats import spearmanr
 from small_bundles import small_bundle
 from torch import nn
 
+from convworks.explain.attribution.attribute import attribute
 from convworks.explain.attribution.curves import areas, blurred, curve, order_of, random_areas
 from convworks.explain.attribution.gradients import gradient
 from convworks.explain.attribution.methods import METHODS
@@ -20,7 +22,17 @@ from convworks.explain.attribution.randomised import complexity, order, randomis
 from convworks.explain.attribution.rectifiers import deconvnet
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
-from convworks.explain.attribution.verdict import RELATED, UNDECIDED, UNRELATED, Measured, Weights, verdicts
+from convworks.explain.attribution.verdict import (
+    RELATED,
+    UNDECIDED,
+    UNRELATED,
+    Measured,
+    Verdict,
+    Weights,
+    _weights,
+    verdicts,
+)
+from convworks.models.catalogue import create
 
 
 def first(count: int = 1) -> Target:
@@ -46,6 +58,17 @@ def test_the_best_order_is_better_than_random_and_the_reverse_is_worse() -> None
     best, worst = (areas(network, images, first(2), sign * inserted) for sign in (1, -1))
     assert bool((best.insertion > chance.insertion).all())
     assert bool((worst.insertion < chance.insertion).all())
+
+
+def test_noise_ranks_no_better_than_chance() -> None:
+    """It beats the mean of random orders every third time, all of them seldom."""
+    torch.manual_seed(0)
+    images = torch.rand(200, 1, 8, 8) + 0.5
+    network = linear(torch.randn(1, 8, 8))
+    chance, noise = (
+        find(network, images, first(200)) for find in (random_areas, partial(areas, maps=torch.rand(200, 8, 8)))
+    )
+    assert float(((noise.insertion > chance.insertion) & (noise.deletion < chance.deletion)).float().mean()) < 0.12
 
 
 def test_a_curve_begins_at_one_image_and_ends_at_the_other() -> None:
@@ -80,25 +103,44 @@ def test_complexity_order_and_similarity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("complexity", "order", "images", "pixels", "verdict"),
+    ("complexity", "order", "similarity", "images", "pixels", "verdict"),
     [
-        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), 1, 784, RELATED),
-        ((6.0, 6.0, 0.2), (0.5, 0.1, 0.1), 1, 784, RELATED),
-        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 4, 784, UNRELATED),
-        ((7.0, 6.0, 0.2), (0.1, 0.4, 0.1), 4, 784, UNRELATED),
-        ((7.0, 6.0, 0.2), (0.0, 0.4, 0.1), 4, 784, RELATED),
-        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), 8, 64, UNDECIDED),
-        ((4.0, 6.0, 1.5), (0.1, 0.1, 0.1), 8, 784, UNDECIDED),
-        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 3, 784, UNDECIDED),
+        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.6, 0.1, 0.1), (0.3, 0.3, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 4, 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (0.1, 0.4, 0.1), (0.3, 0.3, 0.1), 4, 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (-0.1, 0.4, 0.1), (0.3, 0.3, 0.1), 4, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.1, 0.6, 0.1), 4, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.9, 0.3, 0.1), 4, 784, UNRELATED),
+        ((5.5, 6.0, 0.2), (0.35, 0.1, 0.1), (0.05, 0.3, 0.1), 4, 784, RELATED),  # each for itself would not do
+        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 8, 64, UNDECIDED),
+        ((4.0, 6.0, 1.5), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 8, 784, UNDECIDED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 3, 784, UNDECIDED),
     ],
 )
 def test_the_verdict_on_weights(
-    complexity: tuple[float, ...], order: tuple[float, ...], images: int, pixels: int, verdict: str
+    complexity: tuple[float, ...],
+    order: tuple[float, ...],
+    similarity: tuple[float, ...],
+    images: int,
+    pixels: int,
+    verdict: str,
 ) -> None:
-    weights = Weights(
-        complexity=Measured(*complexity), order=Measured(*order), similarity=0.0, images=images, pixels=pixels
-    )
-    assert weights.verdict == verdict
+    measured = (Measured(*each) for each in (complexity, order, similarity))
+    names = ("complexity", "order", "similarity")
+    assert Weights(**dict(zip(names, measured, strict=True)), images=images, pixels=pixels).verdict == verdict
+
+
+def test_similarity_is_that_of_maps_beside_that_of_random_ones_among_themselves() -> None:
+    """Where random weights all give one map, and the trained ones another, the map depends on the weights."""
+    torch.manual_seed(0)
+    shared, other = torch.rand(4, 20, 20), torch.rand(4, 20, 20)
+    controls = [shared + 1e-3 * torch.rand(4, 20, 20) for _ in range(6)]
+    weights = _weights(other, controls)
+    assert abs(weights.similarity.trained) < 0.1
+    assert weights.similarity.random > 0.99
+    assert weights.verdict == RELATED
+    assert _weights(shared, controls).similarity.trained == pytest.approx(weights.similarity.random, abs=1e-3)
 
 
 def test_random_weights_are_new_and_the_network_stays() -> None:
@@ -112,6 +154,14 @@ def test_random_weights_are_new_and_the_network_stays() -> None:
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in other.state_dict().items())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert bool(other(torch.randn(2, 3, 32, 32)).isfinite().all())
+
+
+def test_parameters_of_any_layer_become_random() -> None:
+    """Those of subsampling in LeNet-5, too, which no initialiser knows."""
+    network = create("lenet5").eval()
+    other = randomised(network, 1)
+    kept = [name for name, value in network.named_parameters() if torch.equal(value, other.get_parameter(name))]
+    assert [name for name in kept if not name.endswith("bias")] == []
 
 
 def dead(part: str) -> nn.Sequential:
@@ -168,6 +218,93 @@ def test_an_empty_class_activation_map_says_so() -> None:
         network.get_parameter("second.weight").fill_(float("nan"))
     assert why_empty(network, image, first()) == "the score is not finite: second is the first activation that is not"
     assert "vanishes" in why_empty(dead("logits"), image, first(), rule=deconvnet)
+
+
+def test_a_network_without_maps_is_not_related_to_its_weights() -> None:
+    """An empty map is as simple as can be, and its pixels come in random order: neither speaks for it."""
+    network, images = dead("second"), torch.rand(4, 1, 20, 20)
+    chosen = {name: METHODS[name] for name in ("gradient", "occlusion")}
+    for each in attribute(network, images, first(4), chosen).by_method.values():
+        assert each.weights.verdict == UNDECIDED
+        assert each.weights.images == 0
+    nowhere = Verdict(insertion=2.0, deletion=0.0, random_insertion=1.0, random_deletion=1.0, empty="for a reason")
+    assert not nowhere.ranks
+
+
+class Mixed(nn.Module):
+    """A module that is called twice, one that is not called, one that gives a tuple; and steps, which have no slope."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.idle = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 2, 3), nn.Linear(1, 1)
+        self.relu, self.rows = nn.ReLU(), nn.GRU(7, 3, batch_first=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the scores of images [b 1 9 9]."""
+        scores: torch.Tensor = self.relu(self.second(self.relu(self.first(images)))).mean((2, 3))
+        return scores + self.rows(images[:, 0, :7, :7])[0].sum()  # type: ignore[no-any-return]
+
+
+class Steps(nn.Module):
+    """A score that changes, but has no slope, in a network without parts."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return one score."""
+        return images.flatten(1).sum(1, keepdim=True).round()
+
+
+def test_networks_of_any_make_say_why_their_maps_are_empty() -> None:
+    network, image = Mixed().eval(), torch.rand(1, 1, 9, 9)
+    for parameter in network.rows.parameters():
+        nn.init.zeros_(parameter)
+    for layer, reason in (("second", "between relu[2] and second: every unit of relu[2] is 0"), ("first", "relu[1]")):
+        nn.init.constant_(network.get_parameter(f"{layer}.bias"), -100.0)
+        assert reason in why_empty(network, image, first())
+        nn.init.constant_(network.get_parameter("second.bias"), 1.0)
+    assert why_empty(Steps(), image, first()) == "the gradient vanishes between the score and the image"
+    assert why_empty(linear(torch.ones(1, 9, 9)), torch.zeros_like(image), first()).startswith("the image is the mean")
+
+
+def test_a_dead_branch_is_not_the_reason_where_another_is_alive() -> None:
+    """Both ways end in the stem, whose own rectifier is what passes nothing."""
+
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+            self.across, self.down = nn.Conv2d(2, 2, 1), nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU())
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            x = self.stem(images)
+            return (self.across(x) + self.down(x)).mean((2, 3))  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    network, image = Branches().eval(), torch.rand(1, 1, 9, 9)
+    nn.init.constant_(network.get_parameter("stem.0.bias"), -100.0)
+    nn.init.constant_(network.get_parameter("down.0.bias"), -100.0)
+    assert (
+        why_empty(network, image, first())
+        == "the gradient vanishes between stem and the image: every unit of stem is 0"
+    )
+
+
+def test_grad_cam_asks_only_for_what_lies_behind_its_maps() -> None:
+    """What is dead before them is no reason for its empty map."""
+    network, image = dead("first"), torch.rand(1, 1, 9, 9)
+    with torch.no_grad():
+        network.get_parameter("second.bias").fill_(1.0)
+        network.get_parameter("logits.weight").fill_(-1.0)
+    assert why_empty(network, image, first(), taps=["relu2"]).startswith("the weighted maps of relu2 are negative")
+
+
+def test_methods_for_rectifiers_say_where_there_is_none() -> None:
+    chosen = {name: METHODS[name] for name in ("gradient", "deconvnet")}
+    image = torch.rand(1, 1, 9, 9)
+    notes = [
+        [each.note for each in attribute(network, image, first(), chosen).by_method.values()]
+        for network in (dead("logits"), linear(torch.ones(1, 9, 9)))
+    ]
+    assert notes == [["", ""], ["", "no ReLU is on the way back, so this is the gradient"]]
 
 
 def test_methods_have_the_names_that_users_give() -> None:

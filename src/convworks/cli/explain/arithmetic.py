@@ -60,7 +60,9 @@ def run(
     values = _values(explanation) | {"loss": loss, "seconds": round(time.perf_counter() - began, 3)}
     lines = _lines(explanation)
     lines += [f"loss: {loss}"] if loss else []
-    lines.append(f"next: {repeated(['explain', bundle, *paths], {'--unit': unit, '--method': 'gradient'})}")
+    # Messages are those of inputs, gradients those of weights: neither has a map.
+    mapped = {"--unit": unit} if what == "output" else {"--class": class_name}
+    lines.append(f"next: {repeated(['explain', bundle, *paths], {**mapped, '--method': 'gradient'})}")
     return Answer(values=values, text="\n".join(lines))
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path("explained")
 SHOWN = 20  # images in the answer for people
+NOT_EVERYWHERE = ("grad-cam", "cam")  # methods that ask for maps
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
     began = time.perf_counter()
     if useless := next((option for option, value in idle.items() if value), None):
         raise InputError(useless, "explains a number of a layer", "add --unit LAYER:C,Y,X, and leave out --method")
-    wanted = (method or DEFAULT).split(",")
+    wanted = (DEFAULT if method is None else method).split(",")
     methods = named_methods(wanted)
     at = None if pixel is None else parse_pixel(pixel)
     folder = locate(bundle, downloading())
@@ -76,23 +77,29 @@ def run(
         "page": str(page),
         "seconds": round(time.perf_counter() - began, 3),
     }
-    following = {
-        "--method": next((name for name in METHODS if name not in methods), None) if unit is None else method,
-        "--class": class_name,
-        "--unit": unit,
-    }
     lines = _lines(explained)
-    lines += [f"files: {target}", f"page:  {page}", f"next:  {repeated(['explain', bundle, *paths[:3]], following)}"]
+    following = _following(bundle, paths[:3], methods, {"--class": class_name, "--unit": unit, "--pixel": pixel})
+    lines += [f"files: {target}", f"page:  {page}", f"next:  {following}"]
     return Answer(values=values, text="\n".join(lines))
 
 
+def _following(bundle: str, paths: Sequence[str], methods: Sequence[str], options: Mapping[str, object]) -> str:
+    """Return the command with another method, one that every network can do; after all of them, what layers see."""
+    other = next((name for name in METHODS if name not in (*methods, *NOT_EVERYWHERE)), None)
+    if other is None:
+        return repeated(["visualise", bundle, *paths], {"--show": "maps"})
+    return repeated(["explain", bundle, *paths], {"--method": other, **options})
+
+
 def _values(explained: Explained) -> dict[str, Any]:
+    from convworks.explain.attribution.verdict import finite
+
     subject, by_method = explained.subject, explained.attributions.by_method
     images = [
         {
             "path": name,
             "target": explained.targets[index],
-            "score": float(explained.scores[index]),
+            "score": finite(float(explained.scores[index])),
             "methods": {method: each.verdicts[index].values() for method, each in by_method.items()},
         }
         for index, name in enumerate(subject.names)
@@ -101,12 +108,13 @@ def _values(explained: Explained) -> dict[str, Any]:
         method: {
             "complexity": each.weights.complexity._asdict(),
             "order": each.weights.order._asdict(),
-            "similarity": each.weights.similarity,
+            "similarity": each.weights.similarity._asdict(),
             "verdict": each.weights.verdict,
         }
         for method, each in by_method.items()
     }
-    return {"images": images, "weights": weights, "impossible": dict(explained.attributions.impossible)}
+    notes = {method: each.note for method, each in by_method.items() if each.note}
+    return {"images": images, "weights": weights, "notes": notes, "impossible": dict(explained.attributions.impossible)}
 
 
 def _lines(explained: Explained) -> list[str]:
@@ -121,6 +129,7 @@ def _lines(explained: Explained) -> list[str]:
     if len(subject.names) > SHOWN:
         lines.append(f"and {len(subject.names) - SHOWN:,} more (--json lists them)")
     lines += ["", table(HEADER, list(method_rows(explained))), ""]
+    lines += [f"{name}: {each.note}" for name, each in by_method.items() if each.note]
     lines += [f"{name}: {reason}" for name, reason in explained.attributions.impossible.items()]
     lines += [
         visible(f"{name}, {method}: empty, {each.verdicts[index].empty}")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from convworks.errors import InputError
 from convworks.explain.attribution.curves import random_areas
 from convworks.explain.attribution.methods import Method
+from convworks.explain.attribution.passes import has_rectifiers
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.verdict import Verdict, Weights, verdicts, weight_tests
 
@@ -21,13 +22,17 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    """A method on a batch: its values, one of each pixel, the verdict on each image, and the test of its weights."""
+    """A method on a batch: its values, one of each pixel, the verdict on each image, and the test of its weights.
+
+    `note` says where the network makes the method another one.
+    """
 
     method: Method
     values: Float[Tensor, "b *c_and_size"]
     pixels: Float[Tensor, "b *size"]
     verdicts: tuple[Verdict, ...]
     weights: Weights
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,7 @@ def attribute(
     scored = network if measured is None else measured
     chance = random_areas(scored, images, target)
     tests = weight_tests(network, images, target, possible)
+    rectified = any(method.rule is not None for method in possible.values()) and has_rectifiers(network, images, target)
     by_method = {
         name: Attribution(
             method=method,
@@ -75,6 +81,7 @@ def attribute(
             pixels=method.pixels(values[name], images),
             verdicts=tuple(verdicts(network, scored, images, target, method, values[name], chance)),
             weights=tests[name],
+            note="" if method.rule is None or rectified else "no ReLU is on the way back, so this is the gradient",
         )
         for name, method in possible.items()
     }

@@ -84,7 +84,8 @@ def class_maps(network: nn.Module, images: Images, target: Target) -> Linear:
     The score is their mean plus the bias. Raises InputError for a head that is not linear in the mean of each map.
     """
     if target.tap is not None or target.where is not None:
-        raise InputError("--method cam", f"explains classes, not {target.name}", "use grad-cam")
+        other = f"the unit {target.name}" if target.tap is not None else "pixels of a mask"
+        raise InputError("--method cam", f"explains classes of images, not {other}", "use grad-cam")
     if not isinstance(network, Network) or network.links or not (stages := list(network.stages._modules)):
         raise _not_linear("reads more than the last map")
     maps = outputs_of(network, images, stages[-1])

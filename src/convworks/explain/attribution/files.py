@@ -13,8 +13,9 @@ from convworks.charts.attribution import attribution_drawing, image_drawing
 from convworks.charts.draw_file import write_drawing
 from convworks.charts.drawing import Drawing, row
 from convworks.explain.attribution.attribute import Attribution
+from convworks.explain.attribution.curves import ORDERS
 from convworks.explain.attribution.explained import Explained
-from convworks.explain.attribution.verdict import UNRELATED
+from convworks.explain.attribution.verdict import UNRELATED, Weights
 from convworks.files import write_bytes
 from convworks.pages.blocks import Section, bold, paragraphs, wrapping, write_page
 from convworks.pages.tables import Row, table
@@ -72,15 +73,17 @@ def _write_page(path: Path, names: Sequence[str], explained: Explained, title: s
         Section(
             anchor="ranking",
             title="Insertion and deletion",
-            note="Mean probability while pixels come and go, the strongest first; in brackets, in random orders. "
-            "Insertion is better the larger, deletion the smaller.",
+            note=f"Mean {'probability' if explained.target.tap is None else 'value of the unit'} while pixels come and "
+            f"go, the strongest first; in brackets, the best of {ORDERS} random orders. Insertion is better the "
+            "larger, deletion the smaller.",
             body=_columns(explained, "method", "insertion", "deletion", "better than random"),
         ),
         Section(
             anchor="weights",
             title="Promises and weights",
-            note="Complexity and order of the maps; in brackets, of maps with random weights.",
-            body=_columns(explained, "method", "promise", "weights", "complexity", "order"),
+            note="Complexity and order of the maps, and their similarity to maps with random weights; in brackets, "
+            "those of maps with random weights.",
+            body=_columns(explained, "method", "promise", "weights", *MEASURES),
         ),
         *(_image(index, explained) for index in range(min(len(names), SHOWN))),
     ]
@@ -105,10 +108,13 @@ def _findings(explained: Explained) -> list[str]:
         "Orange counts for what is explained, blue against it. A map says where a network looked, not why; "
         "the verdict on each says how far it can be believed."
     ]
+    lines += [f"{each.method.title}: {each.note}." for each in by_method.values() if each.note]
     if unrelated:
         lines.append(f"{', '.join(unrelated)}: {UNRELATED}.")
     if chance:
-        lines.append(f"{', '.join(chance)}: ranks pixels no better than a random order on most images.")
+        verb = "rank" if len(chance) > 1 else "ranks"
+        where = " on most images" if len(explained.subject.names) > 1 else ""
+        lines.append(f"{', '.join(chance)} {verb} pixels no better than a random order{where}.")
     return lines
 
 
@@ -116,7 +122,8 @@ def _ranking(attribution: Attribution) -> bool:
     return 2 * sum(verdict.ranks for verdict in attribution.verdicts) > len(attribution.verdicts)
 
 
-HEADER = ["method", "promise", "insertion", "deletion", "better than random", "complexity", "order", "weights"]
+MEASURES = ("complexity", "order", "similarity")
+HEADER = ["method", "promise", "insertion", "deletion", "better than random", *MEASURES, "weights"]
 TEXTS = ("method", "promise", "weights")
 
 
@@ -142,10 +149,15 @@ def method_rows(explained: Explained) -> Iterator[list[str]]:
             f"{mean('insertion'):.3f} ({mean('random_insertion'):.3f})",
             f"{mean('deletion'):.3f} ({mean('random_deletion'):.3f})",
             f"{sum(verdict.ranks for verdict in verdicts)}/{count}",
-            f"{each.weights.complexity.trained:.2f} ({each.weights.complexity.random:.2f})",
-            f"{each.weights.order.trained:.2f} ({each.weights.order.random:.2f})",
+            *(_beside_random(each.weights, measure) for measure in MEASURES),
             each.weights.verdict,
         ]
+
+
+def _beside_random(weights: Weights, measure: str) -> str:
+    """Write a measure of maps, in brackets that of maps with random weights; a dash where there were no maps."""
+    measured = getattr(weights, measure)
+    return f"{measured.trained:.2f} ({measured.random:.2f})" if weights.images else "-"
 
 
 def _promise(attribution: Attribution) -> str:

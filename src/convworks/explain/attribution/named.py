@@ -20,6 +20,7 @@ METHODS = (
 )
 ALL = "all"
 CLASSES = 12  # that a message lists
+DIGITS = 18  # of an index; no axis is longer
 
 
 def named_methods(names: Sequence[str]) -> tuple[str, ...]:
@@ -38,7 +39,7 @@ def class_number(classes: Sequence[str], name: str) -> int:
     """Return the number of a class by its name, or by its number; InputError for one that is not there."""
     if name in classes:
         return classes.index(name)
-    if name.isdecimal() and int(name) < len(classes):
+    if _is_index(name) and int(name) < len(classes):
         return int(name)
     listed = ", ".join(classes[:CLASSES]) + (", ..." if len(classes) > CLASSES else "")
     raise InputError("--class", f"there is no class {name!r}{nearest(name, classes)}", f"classes: {listed}")
@@ -48,7 +49,7 @@ def parse_unit(text: str) -> tuple[str, tuple[int, ...]]:
     """Return tap and index of a unit written as TAP:12,3,5; InputError for anything else."""
     tap, colon, numbers = text.rpartition(":")
     entries = numbers.split(",")
-    if not tap or not colon or not all(entry.strip().isdecimal() for entry in entries):
+    if not tap or not colon or not all(map(_is_index, entries)):
         raise InputError("--unit", f"{text!r} is not a unit", "write TAP:CHANNEL,Y,X, such as stage1.conv:12,3,5")
     return tap, tuple(int(entry) for entry in entries)
 
@@ -56,6 +57,10 @@ def parse_unit(text: str) -> tuple[str, tuple[int, ...]]:
 def parse_pixel(text: str) -> tuple[int, ...]:
     """Return row and column written as 40,60; InputError for anything else."""
     entries = text.split(",")
-    if not all(entry.strip().isdecimal() for entry in entries):
+    if not all(map(_is_index, entries)):
         raise InputError("--pixel", f"{text!r} is not a pixel", "write ROW,COLUMN, such as 40,60")
     return tuple(int(entry) for entry in entries)
+
+
+def _is_index(text: str) -> bool:
+    return text.strip().isdecimal() and len(text) <= DIGITS

@@ -30,18 +30,18 @@ def occlusion(
     size = images.shape[2:]
     side = max(1, min(size) // WINDOWS) if window is None else window
     places = windows(size, side, max(1, int(side * STEP)) if step is None else step)
-    keep = torch.ones(len(places), *size, dtype=images.dtype, device=images.device)
-    for index, place in enumerate(places):
-        keep[index][place] = 0
     before = scores_of(network, images, target)
-    covered = (1 - keep).sum(0)
-    falls = torch.empty(len(images), len(places), dtype=images.dtype, device=images.device)
-    for index, image in enumerate(images):
-        for part in in_chunks(len(places), image):
-            occluded = image * keep[part][:, None]
-            rows = torch.full((len(occluded),), index)
-            falls[index, part] = before[index] - scores_of(network, occluded, target.rows(rows))
-    return torch.einsum("bw,w...->b...", falls, 1 - keep) / covered
+    total, covered = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])
+    for part in in_chunks(len(places), images[0]):
+        gone = torch.zeros(part.stop - part.start, *size, dtype=images.dtype, device=images.device)
+        for index, place in enumerate(places[part]):
+            gone[index][place] = 1
+        covered += gone.sum(0)
+        for index, image in enumerate(images):
+            rows = torch.full((len(gone),), index)
+            falls = before[index] - scores_of(network, image * (1 - gone)[:, None], target.rows(rows))
+            total[index] += torch.einsum("w,w...->...", falls, gone)
+    return total / covered
 
 
 def windows(size: Sequence[int], side: int, step: int) -> list[tuple[slice, ...]]:

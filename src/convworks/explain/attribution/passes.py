@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
+from convworks.explain.attribution.rectifiers import count_relus
 from convworks.explain.attribution.target import Target
 from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
@@ -78,6 +79,14 @@ def _messages(scores: Tensor, sources: Sequence[Tensor]) -> list[Tensor | None]:
     return [next(gradients) if source.requires_grad else None for source in sources]
 
 
+def has_rectifiers(network: nn.Module, images: Float[Tensor, "b c *size"], target: Target) -> bool:
+    """Say whether the score of the first image comes through a ReLU, so that a rule for rectifiers changes anything."""
+    counts: list[int] = []
+    rows = torch.zeros(1, dtype=torch.long)
+    forward_backward(network, images[:1], target.rows(rows), rule=lambda scores: counts.append(count_relus(scores)))
+    return counts[0] > 0
+
+
 def scores_of(network: nn.Module, images: Float[Tensor, "b c *size"], target: Target) -> Float[Tensor, " b"]:
     """Return the number that is explained, for each image."""
     with torch.no_grad(), evaluating(network):
@@ -103,7 +112,7 @@ def tapping(network: nn.Module, taps: Sequence[str]) -> Iterator[Mapping[str, Te
     second call. What follows works on a copy, so that no operation in place changes an activation. Raises InputError
     for a tap that is unknown, or not one tensor, or that was not reached.
     """
-    names = {tap: _call(tap) for tap in dict.fromkeys(taps)}
+    names = {tap: call_of(tap) for tap in dict.fromkeys(taps)}
     modules = {name: module_at(network, name) for name, _ in names.values()}
     calls: dict[str, list[Tensor]] = {name: [] for name in modules}
     activations: dict[str, Tensor] = {}
@@ -145,7 +154,7 @@ def module_at(network: nn.Module, name: str) -> nn.Module:
     raise InputError("tap", f"there is no tap {name!r}{nearest(name, [*known, *modules])}", f"taps: {', '.join(known)}")
 
 
-def _call(tap: str) -> tuple[str, int | None]:
+def call_of(tap: str) -> tuple[str, int | None]:
     """Return the name in a tap, and the number of the call that it names, if any."""
     named = re.fullmatch(r"(.+)\[(\d+)\]", tap)
     return (named[1], int(named[2])) if named else (tap, None)

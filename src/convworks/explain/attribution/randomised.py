@@ -24,16 +24,31 @@ Map = Float[Tensor, "b *size"]
 
 
 def randomised(network: nn.Module, seed: int) -> nn.Module:
-    """Return a copy with random weights: He's for convolutions and linear layers, normalisation as at its beginning."""
+    """Return a copy with random weights: He's for convolutions and linear layers, normalisation as at its beginning.
+
+    Parameters that no rule is known for are drawn from the normal distribution with their own mean and deviation.
+    """
     copied = deepcopy(network)
     drawn = set(initialise(copied, "he_normal", seed=seed))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, module in copied.named_modules():
             reset = getattr(module, "reset_parameters", None)
-            if name not in drawn and callable(reset):
+            if name in drawn:
+                continue
+            if callable(reset):
                 reset()
+            else:
+                _draw(module)
     return copied
+
+
+def _draw(module: nn.Module) -> None:
+    """Draw a module's own parameters anew, on the scale that they have."""
+    for parameter in module.parameters(recurse=False):
+        if parameter.is_floating_point() and parameter.numel() > 1:
+            noise = torch.randn(parameter.shape).to(parameter)
+            parameter.data = parameter.data.mean() + parameter.data.std() * noise
 
 
 def complexity(maps: Map) -> Float[Tensor, " b"]:
@@ -59,9 +74,13 @@ def order(maps: Map) -> Float[Tensor, " b"]:
 
 def similarity(first: Map, second: Map) -> Float[Tensor, " b"]:
     """Return Spearman's rank correlation of two maps of each image."""
-    ranks = [_ranks(maps) for maps in (first, second)]
-    first_ranks, second_ranks = (rank - rank.mean(1, keepdim=True) for rank in ranks)
-    return F.cosine_similarity(first_ranks, second_ranks).float()
+    return (ranked(first) * ranked(second)).sum(1).float()
+
+
+def ranked(maps: Map) -> Float[Tensor, "b n"]:
+    """Return the rank of each value, shifted and scaled so that the product of two maps is their rank correlation."""
+    ranks = _ranks(maps)
+    return F.normalize(ranks - ranks.mean(1, keepdim=True))
 
 
 def _ranks(maps: Map) -> Float[Tensor, "b n"]:

@@ -36,6 +36,11 @@ def deconvnet(scores: Tensor) -> int:
     return len(nodes)
 
 
+def count_relus(scores: Tensor) -> int:
+    """Return the number of calls of ReLU that the scores depend on."""
+    return sum(1 for _ in relu_nodes(scores))
+
+
 def relu_nodes(scores: Tensor) -> Iterator[Any]:
     """Yield the node of each call of ReLU that the scores depend on."""
     waiting, known = [scores.grad_fn], set()

@@ -8,24 +8,23 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
 from convworks.explain.attribution.methods import Method
-from convworks.explain.attribution.randomised import complexity, order, randomised, similarity
+from convworks.explain.attribution.randomised import complexity, order, randomised, ranked
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
 
 #: Errors up to which a promise counts as kept.
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
 #: Random networks of the weight-randomisation test, and images that it takes.
-DRAWS, TESTED = 8, 8
-#: By how many standard deviations maps must be simpler, or otherwise ordered, than with random weights. The test tells
-#: nothing of maps of fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer
-#: images.
-DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.2, 4
+DRAWS, TESTED = 12, 8
+#: By how many standard deviations maps must differ from those with random weights. The test tells nothing of maps of
+#: fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer images.
+DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 4.0, 256, 0.1, 4
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
 
 Images = Float[Tensor, "b c *size"]
@@ -39,37 +38,52 @@ class Measured(NamedTuple):
     random: float
     spread: float
 
+    @property
+    def above(self) -> float:
+        """By how many standard deviations the trained weights are above the random ones; 0 where nothing spreads."""
+        return (self.trained - self.random) / self.spread if self.spread else 0.0
+
+
+#: Of maps that are all empty.
+NOTHING = Measured(0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
     """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
 
     `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
-    correlation of both maps (the plain test). There are so many `images` of so many `pixels`.
+    correlation with the maps of random weights (the plain test), beside that of these among themselves. There are so
+    many `images` of so many `pixels`; those with an empty map, as simple as can be, tell nothing and are left out.
     """
 
     complexity: Measured
     order: Measured
-    similarity: float
+    similarity: Measured
     images: int
     pixels: int
 
     @property
-    def verdict(self) -> str:
-        """Whether the maps depend on what was learned: they are simpler than with random weights, or otherwise ordered.
+    def distance(self) -> float:
+        """How far the maps are from those of random weights, in standard deviations.
 
-        Learned maps are smoother where the weights are; where contributions of both signs alternate, they are rougher.
+        Learned maps are simpler; they are smoother where the weights are, and rougher where contributions of both signs
+        alternate; and they are less like those of random weights than these are like each other.
+        """
+        return math.hypot(min(self.complexity.above, 0.0), self.order.above, min(self.similarity.above, 0.0))
+
+    @property
+    def verdict(self) -> str:
+        """Whether the maps depend on what was learned.
+
         Where random weights give maps of very different complexity, as coarse ones are, or images are few or tiny, the
         test cannot tell.
         """
-        complexity, order = self.complexity, self.order
-        if self.pixels < FEWEST_PIXELS:
+        if self.pixels < FEWEST_PIXELS or not self.images:
             return UNDECIDED
-        simpler = complexity.random - complexity.trained > DEVIATIONS * complexity.spread
-        ordered = abs(order.trained - order.random) > DEVIATIONS * order.spread
-        if simpler or ordered:
+        if self.distance > DEVIATIONS:
             return RELATED
-        weak = self.images < FEWEST_IMAGES or complexity.spread > WIDEST * complexity.random
+        weak = self.images < FEWEST_IMAGES or self.complexity.spread > WIDEST * self.complexity.random
         return UNDECIDED if weak else UNRELATED
 
 
@@ -78,7 +92,7 @@ class Verdict:
     """What speaks for and against the map of one image.
 
     `error` is that of what the method promises (None: nothing); areas are mean scores during insertion and deletion, in
-    the order of the map and in random orders. `empty` says why a map is zero, or not finite.
+    the order of the map, and the best ones in random orders. `empty` says why a map is zero, or not finite.
     """
 
     promised: str = ""
@@ -96,24 +110,26 @@ class Verdict:
 
     @property
     def ranks(self) -> bool:
-        """Whether the order of the map beats a random one both ways."""
-        return self.insertion > self.random_insertion and self.deletion < self.random_deletion
+        """Whether the order of the map beats all random ones both ways; an empty map has no order."""
+        better = self.insertion > self.random_insertion and self.deletion < self.random_deletion
+        return better and not self.empty
 
     def values(self) -> dict[str, Any]:
         """Return the verdict as plain values."""
         promise = (
-            {} if self.error is None else {"promise": self.promised, "error": _finite(self.error), "kept": self.kept}
+            {} if self.error is None else {"promise": self.promised, "error": finite(self.error), "kept": self.kept}
         )
         names = ("insertion", "deletion", "random_insertion", "random_deletion")
         return {
             **promise,
-            **{name: _finite(getattr(self, name)) for name in names},
+            **{name: finite(getattr(self, name)) for name in names},
             "better_than_random": self.ranks,
             **({"empty": self.empty} if self.empty else {}),
         }
 
 
-def _finite(number: float) -> float | None:
+def finite(number: float) -> float | None:
+    """Return a number, or None for one that JSON has no word for."""
     return number if math.isfinite(number) else None
 
 
@@ -129,13 +145,15 @@ def verdicts(
     """Yield the verdict on each image. `measured` is the network whose scores insertion and deletion follow."""
     errors = None if method.promise is None else method.promise(network, images, target, values)
     maps = method.pixels(values, images)
-    ranked = areas(measured, images, target, maps)
+    ranked, told = areas(measured, images, target, maps), _varied(maps)
     for index, row in enumerate(maps):
         one = torch.tensor([index])
         empty = ""
         if not bool(row.isfinite().all()) or not row.any():
             taps = (method.taps or map_taps(network, images, target)) if method.mapped else ()
             empty = why_empty(network, images[one], target.rows(one), rule=method.rule, taps=taps)
+        elif not bool(told[index]):
+            empty = "every pixel has the same value"
         yield Verdict(
             promised=method.promised,
             error=None if errors is None else float(errors[index]),
@@ -156,7 +174,7 @@ def weight_tests(
 
     def maps(method: Method, subject: nn.Module) -> Map:
         compute = method.quick or method.attribute
-        return method.pixels(compute(subject, few, chosen), few).nan_to_num()
+        return method.pixels(compute(subject, few, chosen), few)
 
     trained = {name: maps(method, network) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
@@ -168,13 +186,32 @@ def weight_tests(
 
 
 def _weights(trained: Map, random: Sequence[Map]) -> Weights:
+    """Compare maps with those of random networks, on the images whose map is not empty."""
+    told = _varied(trained)
+    if not bool(told.any()):
+        return Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=trained[0].numel())
+    own, controls = trained[told], [maps[told].nan_to_num() for maps in random]
     return Weights(
-        complexity=_measured(complexity, trained, random),
-        order=_measured(order, trained, random),
-        similarity=float(torch.stack([similarity(trained, maps) for maps in random]).mean()),
-        images=len(trained),
-        pixels=trained[0].numel(),
+        complexity=_measured(complexity, own, controls),
+        order=_measured(order, own, controls),
+        similarity=_similarities(own, controls),
+        images=len(own),
+        pixels=own[0].numel(),
     )
+
+
+def _similarities(trained: Map, random: Sequence[Map]) -> Measured:
+    """Return how like the maps are to those of random weights, and how like these are to each other."""
+    ranks = [ranked(maps) for maps in (trained, *random)]
+    alike = torch.tensor([[float((first * second).sum(1).mean()) for second in ranks] for first in ranks])
+    among = (alike[1:, 1:].sum(1) - alike[1:, 1:].diagonal()) / (len(random) - 1)
+    return Measured(float(alike[0, 1:].mean()), float(among.mean()), float(among.std()))
+
+
+def _varied(maps: Map) -> Bool[Tensor, " b"]:
+    """Say of each map whether it is finite and has more than one value."""
+    flat = maps.flatten(1)
+    return flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
 
 
 def _measured(measure: Callable[[Tensor], Tensor], trained: Map, random: Sequence[Map]) -> Measured:
