@@ -38,7 +38,7 @@ from convworks.models.catalogue import create, facts
 from convworks.models.config import ModelConfig
 from convworks.tasks.registry import named
 
-COUNT, SMALL, LARGEST, SECONDS = 1000, 40, 128, 60.0
+COUNT, SMALL, LARGEST, SECONDS = 1000, 40, 256, 60.0
 READ = (1, 3)  # channels of images
 STATISTICS = 32  # images that the statistics of batch normalisation are those of
 
