@@ -48,6 +48,23 @@ def test_preferred_images_and_a_unit_that_never_fires(network: Network) -> None:
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
 
 
+class Narrow(nn.Module):
+    """Fires for images whose mean is within 0.01 of 0.5, strongest below it."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        mean = images.mean((1, 2, 3), keepdim=True)
+        return torch.where(mean.abs() < 0.01, 1 - 10 * mean, -1 - mean).relu()
+
+
+def test_a_unit_that_fired_on_the_way_is_not_said_to_be_silent() -> None:
+    """The first step of the climb leaves the slope, and beyond it there is no gradient."""
+    network = Network(stem=Narrow(), stages={"same": nn.Identity()}, head=nn.Linear(1, 1))
+    found = maximise(network, layer_at(network, "stem"), [0], lambda images: images - 0.5, (1, 8, 8), steps=30)
+    assert found.before[0] > 0
+    assert found.fires.tolist() == [True]
+    torch.testing.assert_close(network.stem(found.images - 0.5).flatten(), found.responses)
+
+
 def test_the_central_unit_of_maps_and_of_vectors() -> None:
     outputs = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).float()
     assert central(outputs, torch.tensor([0, 2])).tolist() == [outputs[0, 0, 2, 2], outputs[1, 2, 2, 2]]

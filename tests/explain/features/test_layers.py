@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from torch import nn
 
 import convworks
 from convworks.data.inputs.images import ImageInput
 from convworks.errors import InputError
 from convworks.explain.features.field import fields_at
 from convworks.explain.features.kernels import first_convolution, kernels
-from convworks.explain.features.layer import layer_at, layers, outputs_at
+from convworks.explain.features.layer import Layer, layer_at, layers, outputs_at
 from convworks.explain.features.patches import patch, strongest
 from convworks.inference.load import load
 from convworks.inference.predictor import Predictor
@@ -56,6 +57,18 @@ def test_partial_and_up_convolutions_have_output_channels_first() -> None:
     assert kernels(layer_at(create("lenet5"), _named("lenet5", "PartialConv2d"))).shape == (16, 6, 5, 5)
     weights = kernels(layer_at(create("unet"), _named("unet", "ConvTranspose2d")))
     assert weights.shape[0] * 2 == weights.shape[1]
+
+
+def test_kernels_of_a_grouped_up_convolution_are_its_answers_to_single_pixels() -> None:
+    layer = nn.ConvTranspose2d(4, 6, 3, groups=2, bias=False)
+    values = kernels(Layer(name="up", module=layer))
+    assert values.shape == (6, 2, 3, 3)
+    for channel in range(4):
+        pixel = torch.zeros(1, 4, 1, 1)
+        pixel[0, channel] = 1
+        answer = layer(pixel)[0].detach().numpy()
+        group = slice(0, 3) if channel < 2 else slice(3, 6)
+        np.testing.assert_array_equal(values[group, channel % 2], answer[group])
 
 
 def _named(network: str, kind: str) -> str:

@@ -21,7 +21,8 @@ CHANNELS_AT_ONCE = 16
 class Preferred:
     """For each channel its preferred image (0 to 1), the response to it, and that to the noise it began with.
 
-    `fires` tells whether the response is above 0; where it is not, it was not in any of the `STARTS` beginnings.
+    `fires` tells whether the response is above 0; where it is not, it was not at any step from any of the `STARTS`
+    beginnings.
     """
 
     images: Float[Tensor, "k c h w"]
@@ -94,11 +95,17 @@ def _climb(
         return central(outputs_at(network, layer, reads(images)), channels)
 
     with torch.no_grad():
-        before = responses(spectrum.images())
+        fired = spectrum.images()
+        before = responses(fired)
+    strength = before
     for _ in range(steps):
         shift = [int(torch.randint(-far, far + 1, (), generator=generator)) for far in reach]
         images = spectrum.images()
-        climbed = responses(images.roll(shift, dims=(2, 3)))
+        shifted = images.roll(shift, dims=(2, 3))
+        climbed = responses(shifted)
+        with torch.no_grad():  # the last image to which each responds, in case that the climb leaves the slope
+            fires = climbed > 0
+            fired, strength = _where(fires, shifted, fired), _where(fires, climbed, strength)
         # Relative to the response, so that layers of any scale are regularised alike.
         size = climbed.detach().abs().clamp_min(1e-3)
         objective = (climbed - SMOOTHNESS * size * total_variation(images)).sum()
@@ -107,7 +114,14 @@ def _climb(
         optimizer.step()
     with torch.no_grad():
         images = spectrum.images()
-        return Preferred(images=images, responses=responses(images), before=before)
+        found = responses(images)
+        lost = (found <= 0) & (strength > 0)
+        return Preferred(images=_where(lost, fired, images), responses=_where(lost, strength, found), before=before)
+
+
+def _where(condition: Bool[Tensor, " b"], one: Tensor, other: Tensor) -> Tensor:
+    """Choose between the samples of two batches."""
+    return torch.where(condition.view(-1, *[1] * (one.ndim - 1)), one, other)
 
 
 def central(outputs: Float[Tensor, "b c *size"], channels: Tensor) -> Float[Tensor, " b"]:

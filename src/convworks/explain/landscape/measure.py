@@ -94,7 +94,8 @@ def open_landscape(plan: Plan) -> Landscape:
         )
     network = copy.deepcopy(folded(predictor.trained)).requires_grad_(False)
     weights = weights_of(network)
-    directions = [by_filter(gaussian(weights, plan.seed + number), weights) for number in (0, 1)]
+    # Planes of two seeds have no direction in common.
+    directions = [by_filter(gaussian(weights, 2 * plan.seed + number), network) for number in (0, 1)]
     return Landscape(plan=plan, problem=problem, network=network, directions=directions)
 
 

@@ -16,7 +16,7 @@ from convworks.errors import InputError
 from convworks.explain.features.embedding import Embedding, principal, tsne
 from convworks.explain.features.field import fields_at
 from convworks.explain.features.layer import last_stage
-from convworks.explain.features.patches import patch, strongest
+from convworks.explain.features.patches import GREY, patch, strongest
 from convworks.explain.features.views.view import Request, Shown, left_out
 from convworks.inference.features import features
 from convworks.inference.predictor import choose_split
@@ -45,7 +45,9 @@ def draw_patches(request: Request) -> Iterator[Shown]:
         strengths = best.values[channel]
         rows.append(f"{channel}" if strengths[0] > 0 else f"{channel}: never above 0")
         for strength, index, unit in zip(strengths, best.images[channel], best.units[channel], strict=True):
-            tiles.append(colour_tile(patch(images, int(index), unit.tolist(), fields, input), f"{strength:.3g}"))
+            cut = patch(images, int(index), unit.tolist(), fields, input)
+            # After a ReLU, 0 is no response: whichever unit comes first has it.
+            tiles.append(colour_tile(cut, f"{strength:.3g}") if strength else colour_tile(np.full_like(cut, GREY)))
     never = np.flatnonzero(best.values[:, 0] <= 0).tolist()
     whole = not best.units.shape[2] or any(field.stride == 0 for field in fields)
     kind = "images" if whole else "patches, cut by the receptive field"
