@@ -48,6 +48,14 @@ def test_preferred_images_and_a_unit_that_never_fires(network: Network) -> None:
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
 
 
+def test_a_unit_that_needs_contrast_is_found(network: Network) -> None:
+    """Faint noise leaves it below 0, where there is nothing to climb."""
+    network.stem.conv.bias.data[0] = -2.0  # type: ignore[union-attr, operator, index]
+    found = maximise(network, layer_at(network, "stem"), [0, 1], plain, (1, 12, 12), steps=30)
+    assert found.fires.tolist() == [True, True]
+    assert (found.responses > found.before).all()
+
+
 class Narrow(nn.Module):
     """Fires for images whose mean is within 0.01 of 0.5, strongest below it."""
 
@@ -67,8 +75,8 @@ def test_a_unit_that_fired_on_the_way_is_not_said_to_be_silent() -> None:
 
 def test_the_central_unit_of_maps_and_of_vectors() -> None:
     outputs = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).float()
-    assert central(outputs, torch.tensor([0, 2])).tolist() == [outputs[0, 0, 2, 2], outputs[1, 2, 2, 2]]
-    assert central(outputs[..., 0, 0], torch.tensor([1, 0])).tolist() == [outputs[0, 1, 0, 0], outputs[1, 0, 0, 0]]
+    assert torch.equal(central(outputs), outputs[:, :, 2, 2])
+    assert torch.equal(central(outputs[..., 0, 0]), outputs[..., 0, 0])
 
 
 def test_an_inversion_has_the_activations_and_lacks_what_the_layer_does_not_keep() -> None:

@@ -20,7 +20,7 @@ from convworks.errors import InputError
 from convworks.explain.landscape import worker
 from convworks.explain.landscape.directions import by_filter, gaussian, trajectory, weights_of
 from convworks.explain.landscape.measure import open_landscape
-from convworks.explain.landscape.plan import read_plan, row_file
+from convworks.explain.landscape.plan import read_plan, row_file, write_row
 from convworks.explain.landscape.surface import along
 from convworks.layers.partial import PartialConv2d
 
@@ -163,16 +163,22 @@ def test_the_middle_is_the_loss_of_the_bundle(any_run: Path, tmp_path: Path) -> 
 def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = np.load(measured(any_run, out)["numbers"])["loss"]
-    kept = row_file(out, 0).read_text()
-    row_file(out, 0).write_text(kept.replace("0.", "1."))
+    points = [{"loss": 7.0, "top1": None}] * 3
+    write_row(out, 0, points)
     row_file(out, 2).unlink()
     again = np.load(measured(any_run, out, resume=True)["numbers"])["loss"]
     np.testing.assert_array_equal(again[1:], first[1:])
-    assert row_file(out, 0).read_text() != kept  # not measured again
+    np.testing.assert_array_equal(again[0], 7.0)  # not measured again
     with pytest.raises(InputError, match=r"resume: .* was begun with another value of seed"):
         measured(any_run, out, resume=True, seed=3)
+    with pytest.raises(InputError, match=r"resume: .* was begun with another value of points, span"):
+        convworks.landscape(any_run, data="digits", images=40, points=5, out=out, device="cpu", resume=True)
     with pytest.raises(InputError, match=r"out=.*: the folder is not empty"):
         measured(any_run, out)
+    for text in ("[]", row_file(out, 0).read_text().replace("7.0", "6.0")):
+        row_file(out, 0).write_text(text)
+        with pytest.raises(InputError, match=r"0000.json: .*; remove it, and measure it again with --resume"):
+            measured(any_run, out, resume=True)
 
 
 def test_several_processes_measure_the_same(any_run: Path, tmp_path: Path) -> None:

@@ -6,13 +6,11 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from convworks import files
 from convworks.console import downloading
 from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.sources.ignoring import ignoring
@@ -20,7 +18,7 @@ from convworks.data.sources.open import open_source
 from convworks.data.targets.samples import with_targets
 from convworks.explain.checkpoints import Checkpoints, checkpoints_of
 from convworks.explain.landscape.directions import Trajectory, Weights, by_filter, gaussian, trajectory, weights_of
-from convworks.explain.landscape.plan import Plan, row_file
+from convworks.explain.landscape.plan import Plan, read_row, write_row
 from convworks.explain.landscape.surface import Problem, along, finite
 from convworks.inference.load import load
 from convworks.inference.predictor import choose_split
@@ -51,7 +49,7 @@ class Landscape:
                 measured.append(finite(values))
                 if report is not None:
                     report()
-            files.write_json(row_file(folder, number), measured)
+            write_row(folder, number, measured)
 
     def along_the_run(self) -> dict[str, list[float]]:
         """Return the loss at each checkpoint of the run, and that at its projection onto the plane."""
@@ -101,7 +99,7 @@ def open_landscape(plan: Plan) -> Landscape:
 
 def read_rows(folder: Path, plan: Plan, metric: str) -> dict[str, np.ndarray]:
     """Return loss and metric at every point as arrays [rows, points], NaN where they are not finite."""
-    rows: list[list[dict[str, Any]]] = [files.read_json(row_file(folder, number)) for number in range(len(plan.down))]
+    rows = [read_row(folder, number) for number in range(len(plan.down))]
     return {
         name: np.array([[np.nan if point[name] is None else point[name] for point in row] for row in rows])
         for name in ("loss", metric)
