@@ -50,7 +50,7 @@ def test_preferred_images_and_a_unit_that_never_fires(network: Network) -> None:
 
 def test_a_unit_that_needs_contrast_is_found(network: Network) -> None:
     """Faint noise leaves it below 0, where there is nothing to climb."""
-    network.stem.conv.bias.data[0] = -2.0  # type: ignore[union-attr, operator, index]
+    network.stem.conv.bias.data[0] = -2.0  # type: ignore[union-attr, operator]
     found = maximise(network, layer_at(network, "stem"), [0, 1], plain, (1, 12, 12), steps=30)
     assert found.fires.tolist() == [True, True]
     assert (found.responses > found.before).all()

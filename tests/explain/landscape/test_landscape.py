@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_bundles import small_bundle
+from squares import write_squares
 from torch import Tensor, nn
 
 import convworks
+from convworks.bundle.bundle import save_bundle
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.explain.landscape import worker
 from convworks.explain.landscape.directions import by_filter, gaussian, trajectory, weights_of
@@ -160,6 +164,21 @@ def test_the_middle_is_the_loss_of_the_bundle(any_run: Path, tmp_path: Path) -> 
     assert not any(torch.equal(a, b) for a, b in itertools.combinations(ways, 2))
 
 
+def test_the_images_that_the_run_held_out_are_a_split(any_run: Path, tmp_path: Path) -> None:
+    assert "validation" not in open_source("digits").splits
+    assert measured(any_run, tmp_path / "out", split="validation", dimensions=1)["images"] == 40
+
+
+def test_the_target_of_an_autoencoder_is_its_input_though_there_are_masks(tmp_path: Path) -> None:
+    save_bundle(tmp_path / "bundle", small_bundle("autoencoder_conv", 16, task="reconstruction"))
+    folder = write_squares(tmp_path / "squares", 4)
+    found = convworks.landscape(
+        tmp_path / "bundle", data=folder, points=3, dimensions=1, out=tmp_path / "out", device="cpu"
+    )
+    numbers = np.load(found["numbers"])
+    np.testing.assert_allclose(numbers["psnr"], -10 * np.log10(numbers["loss"]), rtol=1e-4)
+
+
 def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = np.load(measured(any_run, out)["numbers"])["loss"]
@@ -177,7 +196,7 @@ def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_p
         measured(any_run, out)
     for text in ("[]", row_file(out, 0).read_text().replace("7.0", "6.0")):
         row_file(out, 0).write_text(text)
-        with pytest.raises(InputError, match=r"0000.json: .*; remove it, and measure it again with --resume"):
+        with pytest.raises(InputError, match=r"0000.json: .*; remove it, and measure it again with resume=True"):
             measured(any_run, out, resume=True)
 
 

@@ -20,6 +20,7 @@ from convworks.explain.checkpoints import Checkpoints, checkpoints_of
 from convworks.explain.landscape.directions import Trajectory, Weights, by_filter, gaussian, trajectory, weights_of
 from convworks.explain.landscape.plan import Plan, read_row, write_row
 from convworks.explain.landscape.surface import Problem, along, finite
+from convworks.inference.held_out import with_held_out
 from convworks.inference.load import load
 from convworks.inference.predictor import choose_split
 from convworks.layers.normalisation.folded import folded
@@ -67,7 +68,7 @@ def open_landscape(plan: Plan) -> Landscape:
     source = open_source(plan.data, report=downloading())
     predictor = load(plan.bundle, device=plan.device, precision=plan.precision)
     bundle, task = predictor.bundle, predictor.task
-    source = ignoring(source, bundle.ignore)
+    source = ignoring(with_held_out(source, plan.split, [bundle]), bundle.ignore)
     _, split = choose_split(source, plan.split)
     split = task.target.match(source, split, bundle.classes)
     chosen = np.linspace(0, len(split) - 1, min(plan.images, len(split))).round().astype(np.int64)

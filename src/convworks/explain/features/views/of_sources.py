@@ -19,6 +19,7 @@ from convworks.explain.features.layer import last_stage
 from convworks.explain.features.patches import GREY, patch, strongest
 from convworks.explain.features.views.view import Request, Shown, left_out
 from convworks.inference.features import features
+from convworks.inference.held_out import with_held_out
 from convworks.inference.predictor import choose_split
 from convworks.layers.cut import default_cut
 from convworks.models.transfer.adapted import makes_logits
@@ -119,7 +120,8 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
 
 def _split(request: Request) -> tuple[str, Split]:
     assert request.source is not None  # the view needs it
-    return choose_split(request.source, request.options.split)
+    split = request.options.split
+    return choose_split(with_held_out(request.source, split, [request.predictor.bundle]), split)
 
 
 def _evenly(split: Split, most: int) -> Split:
