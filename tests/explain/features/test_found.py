@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
+from convworks.errors import InputError
 from convworks.explain.features.embedding import principal, tsne
 from convworks.explain.features.invert import invert
 from convworks.explain.features.layer import layer_at
@@ -117,6 +121,22 @@ def test_the_plane_of_principal_components_is_scikit_learn_s() -> None:
     found, model = principal(features), PCA(2).fit(features)
     np.testing.assert_allclose(np.abs(found.points), np.abs(model.transform(features)), atol=1e-9)
     np.testing.assert_allclose(found.variance, model.explained_variance_ratio_, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", [principal, partial(tsne, seed=0)])
+def test_vectors_that_are_all_the_same_have_no_plane(method: Callable[[np.ndarray], Any]) -> None:
+    with pytest.raises(InputError, match="the features of all images are the same"):
+        method(np.ones((20, 5), np.float32))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e25])
+def test_planes_of_one_feature_of_any_scale(scale: float) -> None:
+    features = (scale * np.random.default_rng(0).normal(size=(20, 1))).astype(np.float32)
+    found = principal(features)
+    np.testing.assert_allclose(np.abs(found.points[:, 0]), np.abs(features[:, 0] - features.mean()), rtol=1e-5)
+    assert found.variance == (1.0,)
+    assert found.trust == 1.0
+    assert np.isfinite(tsne(features, seed=0).points).all()
 
 
 def test_tsne_separates_clusters_and_repeats() -> None:

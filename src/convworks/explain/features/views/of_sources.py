@@ -25,7 +25,7 @@ from convworks.layers.cut import default_cut
 from convworks.models.transfer.adapted import makes_logits
 from convworks.ops.receptive import Field
 
-SHOWN, PATCHES, SIDE = 16, 9, 56.0
+SHOWN, PATCHES, SIDE, NAMED = 16, 9, 56.0, 20
 POINTS, FEWEST = 1000, 8  # images in the plane
 
 
@@ -62,9 +62,9 @@ def draw_patches(request: Request) -> Iterator[Shown]:
         rows=rows,
     )  # fmt: skip
     lines = [f"{layer.name}: {count} channels on {len(images):,} images of {name}"]
-    lines += (
-        [f"never above 0 on any of them: {len(never)} channels ({', '.join(map(str, never[:20]))})"] if never else []
-    )
+    if never:
+        named = ", ".join(map(str, never[:NAMED])) + (", ..." if len(never) > NAMED else "")
+        lines.append(f"never above 0 on any of them: {len(never)} channels ({named})")
     yield Shown(
         name="patches",
         drawing=drawing,
