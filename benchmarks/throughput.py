@@ -56,7 +56,7 @@ def frameworks(workspace: Path) -> Benchmark:
 def throughput(name: str, workspace: Path) -> Benchmark:
     """Time steps of training: augmentation, forward, backward, update."""
     job = JOBS[name]
-    _write_images(job.shape, workspace)
+    write_images(job.shape, workspace)
     peer = "plain PyTorch loop: float32, DataLoader with 2 workers, torchvision transforms"
     numbers, size = (job.model, job.batch_size, job.steps), "x".join(map(str, job.shape))
     return Benchmark(
@@ -85,7 +85,7 @@ def throughput(name: str, workspace: Path) -> Benchmark:
     )
 
 
-def _write_images(shape: tuple[int, int, int], workspace: Path) -> None:
+def write_images(shape: tuple[int, int, int], workspace: Path) -> None:
     """Write random images [n, h, w, c] and labels for all variants."""
     rng = np.random.default_rng(0)
     np.save(workspace / "images.npy", rng.integers(0, 256, (IMAGES, *shape), dtype=np.uint8))

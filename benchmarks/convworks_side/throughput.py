@@ -24,6 +24,7 @@ from convworks.training.setup import Setup
 from convworks.training.world import ALONE
 
 WARM = 20
+EPOCHS = 1000  # more than any measurement takes
 
 
 class Timer(Events):
@@ -39,8 +40,8 @@ class Timer(Events):
             raise StopIteration
 
 
-def main() -> None:
-    folder, model, batch_size, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+def prepared(folder: Path, model: str, batch_size: int) -> Setup:
+    """Return what trains a network on the images of a folder."""
     images, labels = np.load(folder / "images.npy"), np.load(folder / "labels.npy")
     names = tuple(map(str, range(len(labels))))
     split = Split(names=names, inputs=Arrays(images, COLOURS), targets=Arrays(labels))
@@ -55,7 +56,7 @@ def main() -> None:
             "augment": augment,
             "model": {"name": model},
             "training": {
-                "epochs": 10,
+                "epochs": EPOCHS,
                 "batch_size": batch_size,
                 "optimizer": {"kind": "sgd", "nesterov": False, "weight_decay": 1e-4},
                 "schedule": {"kind": "constant", "rate": 0.01},
@@ -64,6 +65,12 @@ def main() -> None:
     )
     setup, _ = prepare(ALONE, config, source)
     setup.network.train()
+    return setup
+
+
+def main() -> None:
+    folder, model, batch_size, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    setup = prepared(folder, model, batch_size)
     progress, timer = Progress(), Timer(WARM + steps)
     try:
         if sys.argv[5] == "fit":

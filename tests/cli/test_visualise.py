@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convworks.cli.explain.visualise import _next
 from convworks.cli.main import run
-from convworks.explain.features.views.options import VIEWS
+from convworks.explain.features.views.options import VIEWS, Options, check_options
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +96,8 @@ BAD = [
     (["--show", "field", "image0.png", "--unit", "x"], "--unit: 'x' is not a list of whole numbers"),
     (["--channels", "999"], "channels, no 999; count from 0"),
     (["--tap", "head.logits"], "--tap: head.logits (Linear) has no kernels of its own"),
+    (["--show", "maximise", "--seed", "-1"], "--seed: is -1; give a whole number from 0 to 4294967295"),
+    (["--show", "embedding", "--data", "digits", "--seed", "99999999999"], "--seed: is 99999999999; give"),
     (["--show", "maximise", "--channels", "0,-1"], "channels, no -1; count from 0"),
     (["--show", "patches", "--data", "digits", "--split", "none"], "--split: digits has no split 'none'"),
     (["--show", "embedding", "--data", "digits", "--tap", "nothing"], "tap: there is no tap 'nothing'"),
@@ -122,3 +125,15 @@ def test_a_landscape_says_where_it_is(any_run: Path, capsys: pytest.CaptureFixtu
     assert "picture: landscape/landscape.png" in out
     assert run([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["out"] == "landscape-2"
+
+
+@pytest.mark.parametrize("view", [name for name in VIEWS if name != "embedding"])
+def test_the_next_command_is_one_that_works(view: str) -> None:
+    """It takes what this one took; whether there are checkpoints nobody knows."""
+    takes = VIEWS[view].takes
+    for images in {"images" in VIEWS[view].needs, "images" in takes}:
+        data = "digits" if "data" in VIEWS[view].needs else None
+        words = _next("bundle", view, data, ["one.png"] if images else []).split()
+        following = words[words.index("--show") + 1]
+        assert following not in (view, "history")
+        check_options(following, Options(data=data), images=images)

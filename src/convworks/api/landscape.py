@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from convworks.data.protect import protect
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, brief, nearest
 from convworks.explain.landscape.plan import Plan, evenly, read_plan
+from convworks.explain.seed import check_seed
 from convworks.files import expand, path_of
 from convworks.outputs import Protected, as_path, check_new_folder, numbered
 
@@ -53,8 +55,9 @@ def landscape(
     for option, value, least in (("--images", images, 1), ("--points", points, 3), ("--workers", workers, 1)):
         if value < least:
             raise InputError(option, f"is {value}", f"give at least {least}")
-    if not span > 0:
+    if not 0 < span < math.inf:
         raise InputError("--span", f"is {span:g}", "give a number above 0")
+    check_seed(seed)
     text = expand(str(data))
     read = protect(open_source(text, report=downloading()))
     where = path_of(bundle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,14 +61,20 @@ def surface(
 ) -> Drawing:
     """Draw the loss in a plane, darker where it is higher, on a logarithmic scale with contour lines.
 
-    With a path, the losses along it are drawn beside the plane.
+    Losses of 0 and less have the colour of the smallest above 0; grey are those that are not finite. With a path, the
+    losses along it are drawn beside the plane.
     """
     panel = Panel(left=LEFT, top=TOP, width=SIDE, height=SIDE, x=(x[0], x[-1]), y=(y[0], y[-1]))
-    values = np.log10(np.where(loss > 0, loss, np.nan))
-    low, high = (float(end) for end in (np.nanmin(values), np.nanmax(values)))
+    finite = np.where(np.isfinite(loss), loss, np.nan)
+    positive = loss[finite > 0]
+    least = float(positive.min()) if len(positive) else 1.0
+    values = np.log10(np.maximum(finite, least))
+    low, high = math.log10(least), math.log10(float(positive.max())) if len(positive) else 0.0
+    known = loss[np.isfinite(loss)]
+    extent = f"loss from {known.min():.3g} to {known.max():.3g}" if len(known) else "no finite loss"
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
-        remark(0, 34, f"loss from {10**low:.3g} to {10**high:.3g}, logarithmic scale; lines at equal ratios", "start"),
+        remark(0, 34, f"{extent}, logarithmic scale; lines at equal ratios", "start"),
         Picture(x=LEFT, y=TOP, width=SIDE, height=SIDE, pixels=_pixels(values[::-1], low, high)),
     ]
     # The middle of a pixel is its point: a grid of n points has n - 1 steps between the middles.

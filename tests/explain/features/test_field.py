@@ -26,6 +26,42 @@ def test_the_field_of_one_convolution_is_its_kernel() -> None:
     assert torch.all(field.gradient[:2, 5:8] > 0.2 * expected)  # up to the signs that were drawn
 
 
+def test_no_pixel_counts_for_a_silent_unit() -> None:
+    """Not the whole image, as a threshold of 0 would have it."""
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU())
+    nn.init.constant_(network[0].bias, -100.0)  # type: ignore[arg-type]
+    field = receptive_field(network, Layer(name="1", module=network[1]), torch.rand(1, 1, 8, 8), (2, 3))
+    assert field.spans == ((2, 4), (3, 5))
+    assert field.counting == ()
+    assert field.side == 0
+
+
+def test_the_field_of_a_layer_that_is_called_twice_is_that_of_its_first_call() -> None:
+    """As its output is."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(1, 1, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.convolution(self.convolution(x))  # type: ignore[no-any-return]
+
+    network = Twice()
+    layer = Layer(name="convolution", module=network.convolution)
+    field = receptive_field(network, layer, torch.rand(1, 1, 9, 9))
+    assert field.spans == ((3, 5), (3, 5))
+    assert field.counting == field.spans
+
+
+def test_a_unit_between_the_steps_of_an_up_convolution_sees_nothing() -> None:
+    network = nn.Sequential(nn.ConvTranspose2d(1, 2, 1, stride=2))
+    layer = Layer(name="0", module=network[0])
+    images = torch.rand(1, 1, 4, 4)
+    assert receptive_field(network, layer, images, (2, 3)).spans == ((1, 1), (0, -1))
+    assert receptive_field(network, layer, images, (2, 4)).counting == ((1, 1), (2, 2))
+
+
 def test_units_outside_and_layers_without_a_map() -> None:
     network = create("lenet5").eval()
     images = torch.randn(1, 1, 32, 32)
@@ -52,6 +88,17 @@ def test_the_effective_field_is_inside_the_theoretical_in_some(name: str) -> Non
     inside(name)
 
 
+def settle(network: Network, images: torch.Tensor) -> None:
+    """Let batch normalisation see images once: a thousand layers overflow otherwise."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+            module.train()
+    with torch.no_grad():
+        network(images)
+    network.eval()
+
+
 def inside(name: str) -> None:
     torch.manual_seed(0)
     shape = facts(name).shape
@@ -61,6 +108,7 @@ def inside(name: str) -> None:
     except InputError:  # images must be larger
         side, network = shape.size, create(name).eval()
     images = torch.randn(1, shape.channels, *side)
+    settle(network, torch.randn(2, shape.channels, *side))
     checked = 0
     for tap in middle(network):
         layer = layer_at(network, tap)

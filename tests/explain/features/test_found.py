@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
+from convworks.errors import InputError
 from convworks.explain.features.embedding import principal, tsne
 from convworks.explain.features.invert import invert
 from convworks.explain.features.layer import layer_at
@@ -48,10 +52,35 @@ def test_preferred_images_and_a_unit_that_never_fires(network: Network) -> None:
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
 
 
+def test_a_unit_that_needs_contrast_is_found(network: Network) -> None:
+    """Faint noise leaves it below 0, where there is nothing to climb."""
+    network.stem.conv.bias.data[0] = -2.0  # type: ignore[union-attr, operator]
+    found = maximise(network, layer_at(network, "stem"), [0, 1], plain, (1, 12, 12), steps=30)
+    assert found.fires.tolist() == [True, True]
+    assert (found.responses > found.before).all()
+
+
+class Narrow(nn.Module):
+    """Fires for images whose mean is within 0.01 of 0.5, strongest below it."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        mean = images.mean((1, 2, 3), keepdim=True)
+        return torch.where(mean.abs() < 0.01, 1 - 10 * mean, -1 - mean).relu()
+
+
+def test_a_unit_that_fired_on_the_way_is_not_said_to_be_silent() -> None:
+    """The first step of the climb leaves the slope, and beyond it there is no gradient."""
+    network = Network(stem=Narrow(), stages={"same": nn.Identity()}, head=nn.Linear(1, 1))
+    found = maximise(network, layer_at(network, "stem"), [0], lambda images: images - 0.5, (1, 8, 8), steps=30)
+    assert found.before[0] > 0
+    assert found.fires.tolist() == [True]
+    torch.testing.assert_close(network.stem(found.images - 0.5).flatten(), found.responses)
+
+
 def test_the_central_unit_of_maps_and_of_vectors() -> None:
     outputs = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).float()
-    assert central(outputs, torch.tensor([0, 2])).tolist() == [outputs[0, 0, 2, 2], outputs[1, 2, 2, 2]]
-    assert central(outputs[..., 0, 0], torch.tensor([1, 0])).tolist() == [outputs[0, 1, 0, 0], outputs[1, 0, 0, 0]]
+    assert torch.equal(central(outputs), outputs[:, :, 2, 2])
+    assert torch.equal(central(outputs[..., 0, 0]), outputs[..., 0, 0])
 
 
 def test_an_inversion_has_the_activations_and_lacks_what_the_layer_does_not_keep() -> None:
@@ -92,6 +121,22 @@ def test_the_plane_of_principal_components_is_scikit_learn_s() -> None:
     found, model = principal(features), PCA(2).fit(features)
     np.testing.assert_allclose(np.abs(found.points), np.abs(model.transform(features)), atol=1e-9)
     np.testing.assert_allclose(found.variance, model.explained_variance_ratio_, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", [principal, partial(tsne, seed=0)])
+def test_vectors_that_are_all_the_same_have_no_plane(method: Callable[[np.ndarray], Any]) -> None:
+    with pytest.raises(InputError, match="the features of all images are the same"):
+        method(np.ones((20, 5), np.float32))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e25])
+def test_planes_of_one_feature_of_any_scale(scale: float) -> None:
+    features = (scale * np.random.default_rng(0).normal(size=(20, 1))).astype(np.float32)
+    found = principal(features)
+    np.testing.assert_allclose(np.abs(found.points[:, 0]), np.abs(features[:, 0] - features.mean()), rtol=1e-5)
+    assert found.variance == (1.0,)
+    assert found.trust == 1.0
+    assert np.isfinite(tsne(features, seed=0).points).all()
 
 
 def test_tsne_separates_clusters_and_repeats() -> None:

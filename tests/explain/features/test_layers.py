@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from torch import nn
 
 import convworks
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.inputs.images import ImageInput
 from convworks.errors import InputError
 from convworks.explain.features.field import fields_at
 from convworks.explain.features.kernels import first_convolution, kernels
-from convworks.explain.features.layer import layer_at, layers, outputs_at
+from convworks.explain.features.layer import Layer, layer_at, layers, outputs_at
 from convworks.explain.features.patches import patch, strongest
 from convworks.inference.load import load
 from convworks.inference.predictor import Predictor
 from convworks.models.catalogue import create
+from convworks.ops.receptive import Field
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,18 @@ def test_partial_and_up_convolutions_have_output_channels_first() -> None:
     assert weights.shape[0] * 2 == weights.shape[1]
 
 
+def test_kernels_of_a_grouped_up_convolution_are_its_answers_to_single_pixels() -> None:
+    layer = nn.ConvTranspose2d(4, 6, 3, groups=2, bias=False)
+    values = kernels(Layer(name="up", module=layer))
+    assert values.shape == (6, 2, 3, 3)
+    for channel in range(4):
+        pixel = torch.zeros(1, 4, 1, 1)
+        pixel[0, channel] = 1
+        answer = layer(pixel)[0].detach().numpy()
+        group = slice(0, 3) if channel < 2 else slice(3, 6)
+        np.testing.assert_array_equal(values[group, channel % 2], answer[group])
+
+
 def _named(network: str, kind: str) -> str:
     return next(name for name, module in layers(create(network)).items() if type(module).__name__ == kind)
 
@@ -84,6 +99,16 @@ def test_the_strongest_units_of_a_source(predictor: Predictor) -> None:
         inside = images[index, 0, max(top, 0) : bottom + 1, max(left, 0) : right + 1].numpy()
         y, x = max(-top, 0), max(-left, 0)
         np.testing.assert_array_equal(cut[y : y + inside.shape[0], x : x + inside.shape[1], 0], inside)
+
+
+def test_a_patch_of_a_field_larger_than_the_image_is_as_large_as_the_image() -> None:
+    """Only along that axis; what the unit cannot see is grey."""
+    images = torch.arange(20, dtype=torch.uint8).view(1, 1, 4, 5)
+    fields = (Field(spans=((-5, 1),), step=2), Field(spans=((-1, 1),), step=2))
+    reads = ImageInput(Preprocessing(size=(4, 5), channels=1, fit="crop", mean=(0,), std=(1,)))
+    cut = patch(images, 0, (0, 1), fields, reads)[..., 0]
+    assert cut.tolist() == [[1, 2, 3], [6, 7, 8], [128] * 3, [128] * 3]
+    assert patch(images, 0, (2, 0), fields, reads)[..., 0].tolist() == [[128, n, n + 1] for n in (0, 5, 10, 15)]
 
 
 def test_the_history_of_a_run_ends_with_its_last_weights(long_run: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,24 @@ def test_parameters_come_back(orientation: float, frequency: float, phase: float
         assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=0.02), name
     assert found.x == pytest.approx(wanted.x, abs=0.02 * SIZE[0])
     assert found.y == pytest.approx(wanted.y, abs=0.02 * SIZE[0])
+
+
+@pytest.mark.parametrize("side", [5, 7, 11])
+def test_parameters_come_back_for_kernels_of_all_sizes(side: int) -> None:
+    rng = np.random.default_rng(side)
+    for _ in range(8):
+        wanted = replace(
+            known(rng.uniform(0, math.pi), rng.uniform(0.08, 0.4), rng.uniform(-math.pi, math.pi)),
+            x=rng.uniform(-1, 1),
+            y=rng.uniform(-1, 1),
+            width=rng.uniform(0.8, side / 4),
+            length=rng.uniform(0.8, side / 3),
+        )
+        found = fit_gabor(gabor(wanted, (side, side)))
+        for name in ("amplitude", "frequency", "width", "length"):
+            assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=0.02), (name, wanted)
+        turned = (found.orientation - wanted.orientation + math.pi / 2) % math.pi - math.pi / 2
+        assert abs(turned) < 0.02 * math.pi
 
 
 def test_a_fit_says_what_it_draws() -> None:

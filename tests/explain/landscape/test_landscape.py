@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,20 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_bundles import small_bundle
+from squares import write_squares
 from torch import Tensor, nn
 
 import convworks
+from convworks.bundle.bundle import save_bundle
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
+from convworks.explain.landscape import worker
 from convworks.explain.landscape.directions import by_filter, gaussian, trajectory, weights_of
 from convworks.explain.landscape.measure import open_landscape
-from convworks.explain.landscape.plan import read_plan, row_file
+from convworks.explain.landscape.plan import read_plan, row_file, write_row
 from convworks.explain.landscape.surface import along
+from convworks.layers.partial import PartialConv2d
 
 POINTS = [(a, b) for a, b in itertools.product((-1.0, -0.4, 0.0, 0.7), (-0.5, 0.0, 1.0))]
 
@@ -35,7 +43,7 @@ def losses(network: nn.Module, normalise: Callable[[Any, Any], Any]) -> np.ndarr
     images = torch.randn(20, 1, 10, 10, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 4, (20,), generator=generator)
     weights = weights_of(network)
-    directions = [normalise(gaussian(weights, seed), weights) for seed in (0, 1)]
+    directions = [normalise(gaussian(weights, seed), network) for seed in (0, 1)]
 
     def measure(moved: nn.Module) -> dict[str, float]:
         with torch.no_grad():
@@ -53,18 +61,42 @@ def test_layers_scaled_against_each_other_have_the_same_landscape() -> None:
         scaled[2].weight.div_(10)  # type: ignore[operator]
     np.testing.assert_allclose(losses(scaled, by_filter), losses(network, by_filter), rtol=1e-12, atol=1e-12)
 
-    def whole(direction: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    def whole(direction: dict[str, Tensor], _network: nn.Module) -> dict[str, Tensor]:
         return direction
 
     assert np.abs(losses(scaled, whole) - losses(network, whole)).max() > 0.1
 
 
 def test_each_filter_of_a_direction_is_as_long_as_that_of_the_weights() -> None:
-    weights = weights_of(small())
-    direction = by_filter(gaussian(weights, 0), weights)
-    assert set(direction) == {"0.weight", "2.weight", "5.weight"}
-    for name, value in weights.items():
-        torch.testing.assert_close(direction[name].flatten(1).norm(dim=1), value.flatten(1).norm(dim=1))
+    """Against a loop over output channels, also where a layer stores its weights by input channel, or by pair."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.ConvTranspose2d(4, 6, 2, groups=2),
+        PartialConv2d(6, [(0, 1, 2), (3,), (1, 5)], 3),
+        nn.Linear(5, 2),
+    )
+    for parameter in network[3].parameters():
+        nn.init.normal_(parameter)
+    direction = by_filter(gaussian(weights_of(network), 0), network)
+    moved = copy.deepcopy(network)
+    moved.load_state_dict(direction, strict=False)
+    for layer, other in zip(network, moved, strict=True):
+        own, found = filters(layer), filters(other)
+        torch.testing.assert_close([each.norm() for each in found], [each.norm() for each in own])
+        assert not torch.allclose(found[0], own[0])
+
+
+def filters(layer: nn.Module) -> list[Tensor]:
+    """Return the weights of each output channel of a layer."""
+    if isinstance(layer, PartialConv2d):
+        return [kernels.flatten() for kernels in layer.dense_weight()]
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    if isinstance(layer, nn.ConvTranspose2d):
+        groups = weight.chunk(layer.groups)
+        return [group[:, channel].flatten() for group in groups for channel in range(group.shape[1])]
+    return [each.flatten() for each in weight]
 
 
 def test_weights_are_back_where_they_were() -> None:
@@ -91,6 +123,26 @@ def test_the_plane_of_a_path_that_lies_in_one() -> None:
     assert (found.positions[0] >= 0).all()
 
 
+@pytest.mark.parametrize("places", [[0, 0, 0, 0], [3, 2, 1, 0]], ids=["one place", "a line"])
+def test_checkpoints_that_span_no_plane_are_refused(places: list[int]) -> None:
+    path = [{"w": torch.ones(2, 3) + place * torch.arange(6.0).view(2, 3)} for place in places]
+    with pytest.raises(InputError, match="the weights of the checkpoints span no plane"):
+        trajectory(path, range(4))
+
+
+def test_a_further_process_ends_with_the_one_that_started_it(
+    any_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first row: no process has a negative number."""
+    out = tmp_path / "out"
+    measured(any_run, out, dimensions=1)
+    row_file(out, 0).unlink()
+    monkeypatch.setattr("sys.argv", ["worker", str(out), "0", "-1"])
+    with pytest.raises(SystemExit, match="the process that started this one has ended"):
+        worker.main()
+    assert not row_file(out, 0).exists()
+
+
 def measured(run: Path, out: Path, **options: Any) -> dict[str, Any]:
     return convworks.landscape(run, data="digits", images=40, points=3, out=out, device="cpu", **options)
 
@@ -106,21 +158,46 @@ def test_the_middle_is_the_loss_of_the_bundle(any_run: Path, tmp_path: Path) -> 
     assert numbers["loss"][1, 1] == pytest.approx(expected["loss"], rel=1e-4)
     assert numbers["top1"][1, 1] == expected["top1"]
     assert (tmp_path / "out" / "landscape.png").read_bytes().startswith(b"\x89PNG")
+    other = open_landscape(replace(read_plan(tmp_path / "out"), seed=1))
+    name = next(iter(opened.directions[0]))
+    ways = [each[name] for each in (*opened.directions, *other.directions)]
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(ways, 2))
+
+
+def test_the_images_that_the_run_held_out_are_a_split(any_run: Path, tmp_path: Path) -> None:
+    assert "validation" not in open_source("digits").splits
+    assert measured(any_run, tmp_path / "out", split="validation", dimensions=1)["images"] == 40
+
+
+def test_the_target_of_an_autoencoder_is_its_input_though_there_are_masks(tmp_path: Path) -> None:
+    save_bundle(tmp_path / "bundle", small_bundle("autoencoder_conv", 16, task="reconstruction"))
+    folder = write_squares(tmp_path / "squares", 4)
+    found = convworks.landscape(
+        tmp_path / "bundle", data=folder, points=3, dimensions=1, out=tmp_path / "out", device="cpu"
+    )
+    numbers = np.load(found["numbers"])
+    np.testing.assert_allclose(numbers["psnr"], -10 * np.log10(numbers["loss"]), rtol=1e-4)
 
 
 def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = np.load(measured(any_run, out)["numbers"])["loss"]
-    kept = row_file(out, 0).read_text()
-    row_file(out, 0).write_text(kept.replace("0.", "1."))
+    points = [{"loss": 7.0, "top1": None}] * 3
+    write_row(out, 0, points)
     row_file(out, 2).unlink()
     again = np.load(measured(any_run, out, resume=True)["numbers"])["loss"]
     np.testing.assert_array_equal(again[1:], first[1:])
-    assert row_file(out, 0).read_text() != kept  # not measured again
+    np.testing.assert_array_equal(again[0], 7.0)  # not measured again
     with pytest.raises(InputError, match=r"resume: .* was begun with another value of seed"):
         measured(any_run, out, resume=True, seed=3)
+    with pytest.raises(InputError, match=r"resume: .* was begun with another value of points, span"):
+        convworks.landscape(any_run, data="digits", images=40, points=5, out=out, device="cpu", resume=True)
     with pytest.raises(InputError, match=r"out=.*: the folder is not empty"):
         measured(any_run, out)
+    for text in ("[]", row_file(out, 0).read_text().replace("7.0", "6.0")):
+        row_file(out, 0).write_text(text)
+        with pytest.raises(InputError, match=r"0000.json: .*; remove it, and measure it again with resume=True"):
+            measured(any_run, out, resume=True)
 
 
 def test_several_processes_measure_the_same(any_run: Path, tmp_path: Path) -> None:
@@ -150,6 +227,8 @@ def test_the_path_of_a_run(long_run: Path, any_run: Path, tmp_path: Path) -> Non
         ({"directions": "radnom"}, "directions: there is no 'radnom' (did you mean 'random'?)"),
         ({"directions": "trajectory", "dimensions": 1}, "dimensions: is 1, but a trajectory is drawn in a plane"),
         ({"span": 0.0}, "span: is 0"),
+        ({"span": float("inf")}, "span: is inf"),
+        ({"seed": -1}, "seed: is -1; give a whole number from 0 to"),
         ({"split": "none"}, "split: digits has no split 'none'"),
         ({"resume": True}, "holds no landscape.json"),
     ],

@@ -30,6 +30,15 @@ def test_the_numbers_of_an_output() -> None:
     assert (silent, channels) == (1, 4)
 
 
+def test_a_channel_that_fires_for_the_last_sample_alone_is_not_silent() -> None:
+    """Of large outputs, means are those of the first samples."""
+    output = torch.zeros(3, 2, 128, 128).contiguous(memory_format=torch.channels_last)
+    output[2, 0, 100, 7] = -1.0
+    mean, _, zeros, silent, channels = activation(output).tolist()
+    assert (mean, zeros) == (0, 1)
+    assert (silent, channels) == (1, 2)
+
+
 def test_roots_of_mean_squares() -> None:
     tensors = {"a": torch.randn(3, 4), "b": torch.randn(7)}
     expected = [float(value.square().mean().sqrt()) for value in tensors.values()]

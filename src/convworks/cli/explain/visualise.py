@@ -161,10 +161,15 @@ def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
 
 
 def _next(bundle: str, show: str, data: str | None, paths: Sequence[str] | None) -> str:
-    """Return the line with the next command: the view after this one that takes the same."""
+    """Return the line with the next command: the view after this one that needs the same, and works for any bundle."""
     views = list(VIEWS)
-    same = [name for name in views if VIEWS[name].needs == VIEWS[show].needs]
-    following = same[(same.index(show) + 1) % len(same)]
+    needed = {"images": bool(paths), "data": data is not None}
+    same = [
+        name
+        for name in views
+        if name != "history" and all((each in VIEWS[name].needs) == present for each, present in needed.items())
+    ]
+    following = next((name for name in same if views.index(name) > views.index(show)), same[0])
     words = ["convworks", "visualise", bundle, *(paths or ())[:3], "--show", following]
     words += ["--data", data] if data is not None else []
     return f"next: {shlex.join(words)}"

@@ -9,7 +9,7 @@ from convworks.data.decode.load_files import Progress
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.samples import Samples
 from convworks.data.source import Split
-from convworks.data.targets.target import Target
+from convworks.data.targets.target import Target, itself
 
 
 def with_targets(
@@ -25,7 +25,7 @@ def with_targets(
     Spatial targets are opened as the images were, and fitted to the same size.
     """
     spatial = split.targets.spatial
-    if spatial is None:
+    if spatial is None or target.collate is itself:  # masks are of no use to a network whose target is its input
         return Samples(images=images.images, targets=target.collate(split)), images.content
     always = isinstance(images, Decoded)
     opened = open_images(split.targets_as_inputs(), _of(preprocessing, spatial), always=always, report=report)

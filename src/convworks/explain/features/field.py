@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from convworks.errors import InputError
 from convworks.explain.features.layer import Layer, frozen, outputs_at, require_map
+from convworks.inference.runtime import finite
 from convworks.models.analysis.receptive import receptive_fields
 from convworks.ops.receptive import Field
 
@@ -27,8 +28,8 @@ Span = tuple[int, int]
 class ReceptiveField:
     """The field of a unit: its theoretical spans (top, bottom), (left, right), and the gradient at each pixel.
 
-    Spans reach beyond the border where the network pads. `gradient` is the root of the mean square over channels and
-    colours, averaged over the images.
+    Spans reach beyond the border where the network pads; one of a unit that depends on nothing is (0, -1). `gradient`
+    is the root of the mean square over channels and colours, averaged over the images.
     """
 
     unit: tuple[int, ...]
@@ -37,15 +38,21 @@ class ReceptiveField:
 
     @property
     def counting(self) -> tuple[Span, ...]:
-        """The spans of the pixels that count: the box of the effective field."""
-        counts = self.gradient >= COUNTS * self.gradient.max()
+        """The spans of the pixels that count: the box of the effective field; empty where none does."""
+        counts = self._counts
+        if not counts.any():
+            return ()
         rows, columns = counts.any(1).nonzero()[:, 0], counts.any(0).nonzero()[:, 0]
         return ((int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1])))
 
     @property
     def side(self) -> float:
         """The side of a square of as many pixels as count."""
-        return math.sqrt(float((self.gradient >= COUNTS * self.gradient.max()).sum()))
+        return math.sqrt(float(self._counts.sum()))
+
+    @property
+    def _counts(self) -> Bool[Tensor, "h w"]:
+        return (self.gradient >= COUNTS * self.gradient.max()) & (self.gradient > 0)
 
 
 def fields_at(network: nn.Module, layer: Layer, channels: int, size: Sequence[int]) -> tuple[Field, ...]:
@@ -62,7 +69,8 @@ def receptive_field(
     """Return the field of a unit (row, column; the central one if None) of a layer for a batch as the network reads it.
 
     Random signs at the channels of the unit give the mean square of their gradients in a few passes. Raises InputError
-    for a layer without a map, and a unit outside it.
+    for a layer without a map, and a unit outside it; RunError where the gradient overflows. A unit that is silent for
+    the batch, in all channels, has no gradient, and so no pixels that count.
     """
     fields = fields_at(network, layer, inputs.shape[1], tuple(inputs.shape[2:]))
     generator = torch.Generator().manual_seed(0)
@@ -78,10 +86,10 @@ def receptive_field(
             (gradient,) = torch.autograd.grad(value, pixels, retain_graph=draw < DRAWS - 1)
             squares += gradient.square() / DRAWS
     spans = tuple(
-        field.span(place) or (0, length - 1)
-        for field, place, length in zip(fields, (y, x), inputs.shape[2:], strict=True)
+        field.span(place) or (0, -1)  # between the steps of an up-convolution
+        for field, place in zip(fields, (y, x), strict=True)
     )
-    return ReceptiveField(unit=(y, x), spans=spans, gradient=squares.mean(1).sqrt().mean(0))
+    return ReceptiveField(unit=(y, x), spans=spans, gradient=finite(squares.mean(1).sqrt().mean(0)))
 
 
 def _unit(layer: Layer, size: tuple[int, ...], unit: Sequence[int] | None) -> tuple[int, int]:

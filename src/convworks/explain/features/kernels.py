@@ -13,7 +13,8 @@ from convworks.explain.features.layer import Layer
 from convworks.layers.partial import PartialConv2d
 
 COLOURS = 3
-WITH_KERNELS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, PartialConv2d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+WITH_KERNELS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, PartialConv2d)
 
 
 def kernels(layer: Layer) -> Float32[np.ndarray, "o i h w"]:
@@ -29,8 +30,8 @@ def kernels(layer: Layer) -> Float32[np.ndarray, "o i h w"]:
         raise InputError("--tap", f"{layer.name} ({type(module).__name__}) has no kernels of its own", remedy)
     weight = module.dense_weight() if isinstance(module, PartialConv2d) else module.weight
     values: np.ndarray = weight.detach().float().cpu().numpy()
-    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d):
-        values = values.swapaxes(0, 1)  # PyTorch stores input channels first
+    if isinstance(module, TRANSPOSED):  # PyTorch stores input channels first, those of all groups
+        values = np.concatenate([group.swapaxes(0, 1) for group in np.split(values, module.groups)])
     if values.ndim == 3:
         return np.ascontiguousarray(values[:, :, None])
     o, i, *size = values.shape

@@ -13,15 +13,20 @@ from convworks.explain.features.layer import Layer, frozen, outputs_at
 from convworks.explain.features.priors import Spectrum, total_variation
 
 RATE, SMOOTHNESS, JITTER = 0.05, 0.5, 1 / 16
-STARTS = 4
+#: A climb begins with one of so many images of noise of each spread: their contrast is from 2 % to all there is.
+DRAWS, SPREADS = 16, (0.01, 0.03, 0.1, 0.3, 1.0)
+STARTS = DRAWS * len(SPREADS)
 CHANNELS_AT_ONCE = 16
+
+Responses = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preferred:
     """For each channel its preferred image (0 to 1), the response to it, and that to the noise it began with.
 
-    `fires` tells whether the response is above 0; where it is not, it was not in any of the `STARTS` beginnings.
+    `fires` tells whether the response is above 0; where it is not, it was not for any of the `STARTS` images of noise,
+    nor on the way from the best. Other images may do what noise does not: those of a source (patches.py).
     """
 
     images: Float[Tensor, "k c h w"]
@@ -48,24 +53,21 @@ def maximise(
     """Climb the response of the central unit of some channels of a layer, from smooth noise.
 
     `reads` turns images of `shape` (c, h, w) in 0 to 1 into what the network reads. Regularisers: Fourier coefficients
-    divided by frequency, total variation, and a random shift in every step. A unit that is silent on noise has no
-    gradient to climb (a ReLU below 0): it gets up to STARTS beginnings.
+    divided by frequency, total variation, and a random shift in every step. A unit that is silent has no gradient to
+    climb (a ReLU below 0), so each begins with noise to which it responds, the smoothest of STARTS images.
     """
     device = next(network.parameters()).device
     parts = []
     with frozen(network):
         for first in range(0, len(channels), CHANNELS_AT_ONCE):
             some = torch.tensor(channels[first : first + CHANNELS_AT_ONCE], device=device)
-            best = _climb(network, layer, some, reads, shape, steps, seed)
-            for start in range(1, STARTS):
-                silent = best.responses <= 0
-                if not silent.any():
-                    break
-                again = _climb(network, layer, some[silent], reads, shape, steps, seed + start)
-                for target, source in ((best.images, again.images), (best.responses, again.responses),
-                                       (best.before, again.before)):  # fmt: skip
-                    target[silent] = source
-            parts.append(best)
+            generator = torch.Generator().manual_seed(seed)
+
+            def responses(images: Tensor) -> Float[Tensor, "b c"]:
+                return central(outputs_at(network, layer, reads(images)))
+
+            noise = _beginnings(responses, some, shape, generator)
+            parts.append(_climb(responses, some, noise, steps, generator))
             if report is not None:
                 report(min(first + CHANNELS_AT_ONCE, len(channels)), len(channels))
     return Preferred(
@@ -75,30 +77,39 @@ def maximise(
     )
 
 
-def _climb(
-    network: nn.Module,
-    layer: Layer,
-    channels: Tensor,
-    reads: Callable[[Tensor], Tensor],
-    shape: tuple[int, int, int],
-    steps: int,
-    seed: int,
-) -> Preferred:
-    generator = torch.Generator().manual_seed(seed)
-    device = channels.device
-    spectrum = Spectrum((len(channels), *shape), generator).to(device)
-    optimizer = torch.optim.Adam([spectrum.coefficients], lr=RATE)
-    reach = [max(1, round(length * JITTER)) for length in shape[1:]]
+@torch.no_grad()
+def _beginnings(
+    responses: Responses, channels: Tensor, shape: tuple[int, int, int], generator: torch.Generator
+) -> Spectrum:
+    """Return noise for each channel: the smoothest above 0; where there is none, that of the largest response."""
+    drawn = [Spectrum((DRAWS, *shape), generator, spread).to(channels.device) for spread in SPREADS]
+    values = torch.cat([responses(noise.images())[:, channels] for noise in drawn])
+    chosen = torch.where((values > 0).any(0), (values > 0).int().argmax(0), values.argmax(0))
+    return drawn[0].replaced(torch.cat([noise.coefficients for noise in drawn])[chosen])
 
-    def responses(images: Tensor) -> Tensor:
-        return central(outputs_at(network, layer, reads(images)), channels)
+
+def _climb(
+    responses: Responses, channels: Tensor, spectrum: Spectrum, steps: int, generator: torch.Generator
+) -> Preferred:
+    optimizer = torch.optim.Adam([spectrum.coefficients], lr=RATE)
+    each = torch.arange(len(channels), device=channels.device)
+
+    def own(images: Tensor) -> Float[Tensor, " k"]:
+        return responses(images)[each, channels]
 
     with torch.no_grad():
-        before = responses(spectrum.images())
+        fired = spectrum.images()
+        before = own(fired)
+    strength = before
+    reach = [max(1, round(length * JITTER)) for length in fired.shape[2:]]
     for _ in range(steps):
         shift = [int(torch.randint(-far, far + 1, (), generator=generator)) for far in reach]
         images = spectrum.images()
-        climbed = responses(images.roll(shift, dims=(2, 3)))
+        shifted = images.roll(shift, dims=(2, 3))
+        climbed = own(shifted)
+        with torch.no_grad():  # the last image to which each responds, in case that the climb leaves the slope
+            fires = climbed > 0
+            fired, strength = _where(fires, shifted, fired), _where(fires, climbed, strength)
         # Relative to the response, so that layers of any scale are regularised alike.
         size = climbed.detach().abs().clamp_min(1e-3)
         objective = (climbed - SMOOTHNESS * size * total_variation(images)).sum()
@@ -107,12 +118,18 @@ def _climb(
         optimizer.step()
     with torch.no_grad():
         images = spectrum.images()
-        return Preferred(images=images, responses=responses(images), before=before)
+        found = own(images)
+        lost = (found <= 0) & (strength > 0)
+        return Preferred(images=_where(lost, fired, images), responses=_where(lost, strength, found), before=before)
 
 
-def central(outputs: Float[Tensor, "b c *size"], channels: Tensor) -> Float[Tensor, " b"]:
-    """Return, of each output, the value of its channel at the central unit."""
-    chosen = outputs[torch.arange(len(outputs), device=outputs.device), channels]
+def _where(condition: Bool[Tensor, " b"], one: Tensor, other: Tensor) -> Tensor:
+    """Choose between the samples of two batches."""
+    return torch.where(condition.view(-1, *[1] * (one.ndim - 1)), one, other)
+
+
+def central(outputs: Float[Tensor, "b c *size"]) -> Float[Tensor, "b c"]:
+    """Return the values at the central unit of each output."""
     for length in outputs.shape[2:]:
-        chosen = chosen[:, length // 2]
-    return chosen
+        outputs = outputs[:, :, length // 2]
+    return outputs

@@ -61,16 +61,22 @@ def strongest(network: nn.Module, layer: Layer, images: Images, reads: Input, *,
 def patch(
     images: Images, index: int, unit: Sequence[int], fields: Sequence[Field], reads: Input
 ) -> UInt8[np.ndarray, "h w c"]:
-    """Return the part of an image in the receptive field of a unit, grey beyond the border; all if it has none."""
+    """Return the part of an image in the receptive field of a unit, grey beyond the border; all if it has none.
+
+    Along an axis on which the field is as long as the image, the part is as long as the image, too, and grey is what
+    lies beyond the field.
+    """
     pixels = reads.picture(take(images, slice(index, index + 1))[0])
     if len(fields) != len(unit) or not unit:
         return pixels
-    spans = [field.span(place) for field, place in zip(fields, unit, strict=True)]
-    (top, bottom), (left, right) = (
-        (0, length - 1) if span is None else span for span, length in zip(spans, pixels.shape, strict=False)
-    )
+    windows, seen = [], []
+    for field, place, length in zip(fields, unit, pixels.shape, strict=False):
+        span = field.span(place) or (0, length - 1)
+        windows.append((0, length - 1) if span[1] - span[0] + 1 >= length else span)
+        seen.append(slice(max(span[0], 0), min(span[1], length - 1) + 1))
+    (top, bottom), (left, right) = windows
     cut = np.full((bottom - top + 1, right - left + 1, pixels.shape[2]), GREY, np.uint8)
-    inside = pixels[max(top, 0) : bottom + 1, max(left, 0) : right + 1]
-    y, x = max(-top, 0), max(-left, 0)
+    inside = pixels[seen[0], seen[1]]
+    y, x = seen[0].start - top, seen[1].start - left
     cut[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
     return cut

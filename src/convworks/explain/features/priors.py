@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -30,6 +32,12 @@ class Spectrum:
         self.coefficients: Float[Tensor, "n c h f 2"] = (
             spread * torch.randn(n, c, h, w // 2 + 1, 2, generator=generator)
         ).requires_grad_()
+
+    def replaced(self, coefficients: Float[Tensor, "n c h f 2"]) -> Spectrum:
+        """Return images of the same size with other coefficients."""
+        other = copy.copy(self)
+        other.coefficients = coefficients.detach().clone().requires_grad_()
+        return other
 
     def to(self, device: torch.device) -> Spectrum:
         """Move to a device."""

@@ -6,13 +6,11 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from convworks import files
 from convworks.console import downloading
 from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.sources.ignoring import ignoring
@@ -20,8 +18,9 @@ from convworks.data.sources.open import open_source
 from convworks.data.targets.samples import with_targets
 from convworks.explain.checkpoints import Checkpoints, checkpoints_of
 from convworks.explain.landscape.directions import Trajectory, Weights, by_filter, gaussian, trajectory, weights_of
-from convworks.explain.landscape.plan import Plan, row_file
+from convworks.explain.landscape.plan import Plan, read_row, write_row
 from convworks.explain.landscape.surface import Problem, along, finite
+from convworks.inference.held_out import with_held_out
 from convworks.inference.load import load
 from convworks.inference.predictor import choose_split
 from convworks.layers.normalisation.folded import folded
@@ -51,7 +50,7 @@ class Landscape:
                 measured.append(finite(values))
                 if report is not None:
                     report()
-            files.write_json(row_file(folder, number), measured)
+            write_row(folder, number, measured)
 
     def along_the_run(self) -> dict[str, list[float]]:
         """Return the loss at each checkpoint of the run, and that at its projection onto the plane."""
@@ -69,7 +68,7 @@ def open_landscape(plan: Plan) -> Landscape:
     source = open_source(plan.data, report=downloading())
     predictor = load(plan.bundle, device=plan.device, precision=plan.precision)
     bundle, task = predictor.bundle, predictor.task
-    source = ignoring(source, bundle.ignore)
+    source = ignoring(with_held_out(source, plan.split, [bundle]), bundle.ignore)
     _, split = choose_split(source, plan.split)
     split = task.target.match(source, split, bundle.classes)
     chosen = np.linspace(0, len(split) - 1, min(plan.images, len(split))).round().astype(np.int64)
@@ -94,13 +93,14 @@ def open_landscape(plan: Plan) -> Landscape:
         )
     network = copy.deepcopy(folded(predictor.trained)).requires_grad_(False)
     weights = weights_of(network)
-    directions = [by_filter(gaussian(weights, plan.seed + number), weights) for number in (0, 1)]
+    # Planes of two seeds have no direction in common.
+    directions = [by_filter(gaussian(weights, 2 * plan.seed + number), network) for number in (0, 1)]
     return Landscape(plan=plan, problem=problem, network=network, directions=directions)
 
 
 def read_rows(folder: Path, plan: Plan, metric: str) -> dict[str, np.ndarray]:
     """Return loss and metric at every point as arrays [rows, points], NaN where they are not finite."""
-    rows: list[list[dict[str, Any]]] = [files.read_json(row_file(folder, number)) for number in range(len(plan.down))]
+    rows = [read_row(folder, number) for number in range(len(plan.down))]
     return {
         name: np.array([[np.nan if point[name] is None else point[name] for point in row] for row in rows])
         for name in ("loss", metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,19 @@ PLAN = Kind(
     fields={"bundle": str, "data": str, "across": list, "down": list},
     damaged="start a new landscape",
 )
+ROW = Kind(
+    name="a row of a landscape",
+    formats=(FORMAT,),
+    fields={"points": list},
+    damaged="remove it, and measure it again with --resume",
+)
+#: What decides a field of a plan, where no option has its name.
+DECIDED_BY = {
+    "bundle": "the bundle",
+    "weights": "the weights of the bundle",
+    "across": "--points, --span, --directions or the checkpoints",
+    "down": "--dimensions",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +60,9 @@ class Plan:
         write_signed(folder / NAME, {"format": FORMAT, **asdict(self)})
 
     def differs(self, other: Plan) -> str:
-        """Return the first field in which two plans differ, or nothing."""
-        return next((f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)), "")
+        """Return the option by which two plans differ first, or what else decides it; or nothing."""
+        names = (f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name))
+        return next((DECIDED_BY.get(name, f"--{name}") for name in names), "")
 
     def row(self, number: int) -> list[tuple[float, ...]]:
         """Return the points of a row."""
@@ -71,6 +86,17 @@ def evenly(low: float, high: float, points: int) -> tuple[float, ...]:
 def row_file(folder: Path, number: int) -> Path:
     """Return the file of a row: what was measured at its points."""
     return folder / ROWS / f"{number:04d}.json"
+
+
+def write_row(folder: Path, number: int, points: Sequence[Mapping[str, float | None]]) -> None:
+    """Write what was measured at the points of a row."""
+    write_signed(row_file(folder, number), {"format": FORMAT, "points": list(points)})
+
+
+def read_row(folder: Path, number: int) -> list[dict[str, float | None]]:
+    """Read what was measured at the points of a row; InputError if its file is damaged."""
+    points: list[dict[str, float | None]] = read_signed(row_file(folder, number), ROW)["points"]
+    return points
 
 
 def missing(folder: Path, plan: Plan) -> list[int]:

@@ -1,7 +1,11 @@
-"""A further process of a landscape: python -m convworks.explain.landscape.worker FOLDER ROW,ROW,..."""
+"""A further process of a landscape, which ends with its parent, even if that is killed and can stop nothing.
+
+python -m convworks.explain.landscape.worker FOLDER ROW,ROW,... PARENT
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,9 +16,16 @@ from convworks.explain.landscape.plan import read_plan
 
 def main() -> None:
     """Measure the rows that the arguments name."""
-    folder, rows = Path(sys.argv[1]), [int(word) for word in sys.argv[2].split(",")]
+    folder, rows, parent = Path(sys.argv[1]), [int(word) for word in sys.argv[2].split(",")], int(sys.argv[3])
+
+    def stay() -> None:
+        if os.getppid() != parent:
+            sys.exit("the process that started this one has ended")
+
     try:
-        open_landscape(read_plan(folder)).measure_rows(folder, rows)
+        opened = open_landscape(read_plan(folder))
+        stay()
+        opened.measure_rows(folder, rows, stay)
     except ConvworksError as error:
         sys.exit(str(error))
 

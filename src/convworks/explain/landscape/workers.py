@@ -29,14 +29,15 @@ def measure(landscape: Landscape, folder: Path, count: int) -> None:
     (folder / ROWS).mkdir(parents=True, exist_ok=True)
     waiting = missing(folder, plan)
     count = max(1, min(count, len(waiting)))
+    share = max(1, torch.get_num_threads() // count)  # of the threads that this process may use
     images = len(landscape.problem.samples)
     width = len(plan.across) * images
     done = (len(plan.down) - len(waiting)) * width
     own = 0
     with (
         rate_of("landscape", len(plan.down) * width, done) as show,
-        _threads(count),
-        _others(folder, [waiting[number::count] for number in range(1, count)], count) as others,
+        _threads(share),
+        _others(folder, [waiting[number::count] for number in range(1, count)], share) as others,
     ):
 
         def report() -> None:
@@ -62,12 +63,13 @@ def _rows_of_others(folder: Path, waiting: Sequence[int], count: int) -> int:
 
 
 @contextlib.contextmanager
-def _others(folder: Path, shares: Sequence[Sequence[int]], count: int) -> Iterator[list[subprocess.Popen[str]]]:
+def _others(folder: Path, shares: Sequence[Sequence[int]], threads: int) -> Iterator[list[subprocess.Popen[str]]]:
     """Run a process for each share of the rows within the context; they are stopped at its end."""
-    environment = dict(os.environ) | {"OMP_NUM_THREADS": str(_share(count))}
+    environment = dict(os.environ) | {"OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "convworks.explain.landscape.worker"]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "convworks.explain.landscape.worker", str(folder), ",".join(map(str, share))],
+            [*command, str(folder), ",".join(map(str, share)), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -86,16 +88,11 @@ def _others(folder: Path, shares: Sequence[Sequence[int]], count: int) -> Iterat
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Use an equal share of the processors within the context, where there are several processes."""
+def _threads(threads: int) -> Iterator[None]:
+    """Use so many threads within the context."""
     before = torch.get_num_threads()
-    if count > 1:
-        torch.set_num_threads(_share(count))
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _share(count: int) -> int:
-    return max(1, (os.cpu_count() or 1) // count)

@@ -24,7 +24,7 @@ RULES: Mapping[str, Callable[[Call], Fields]] = {**window_rules.RULES, **positio
 
 
 def receptive_fields(network: nn.Module, channels: int, size: Sequence[int]) -> dict[str, Fields]:
-    """Return, for each module by name, the field of its output along each axis of images of `size`.
+    """Return, for each module by name, the field of its (first) output along each axis of images of `size`.
 
     The network runs on the meta device; its weights are not changed. Units that depend on a whole map have stride 0:
     normalisation over instances, groups or layers, and everything after it; modules without spatial axes in their
@@ -71,7 +71,7 @@ def _note(
     output: object,
 ) -> None:
     if isinstance(output, Tensor) and id(output) in tracker.fields_by_id:
-        fields_by_name[name] = tracker.fields_by_id[id(output)][1]
+        fields_by_name.setdefault(name, tracker.fields_by_id[id(output)][1])
 
 
 class _FieldTracker(TorchFunctionMode):

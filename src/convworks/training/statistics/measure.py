@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convworks.layers.network import Network
 
-#: So many values of an output are looked at: of large maps, those of the first samples of a batch.
+#: So many values of an output are averaged: of large maps, those of the first samples of a batch.
 VALUES = 1 << 15
 NORMS = ("gradient", "weight", "update")
 ACTIVATIONS = ("mean", "deviation", "zeros", "silent", "channels")
@@ -27,16 +27,16 @@ def root_mean_squares(tensors: Mapping[str, Tensor]) -> Float[Tensor, " n"]:
 def activation(output: Float[Tensor, "b c *size"]) -> Float[Tensor, "5"]:
     """Return, of an output, mean, standard deviation, fraction of zeros, silent channels, and all channels.
 
-    A channel is silent if it is 0 at every position of all samples: after a ReLU, none of its units fires.
+    A channel is silent if it is 0 at every position of all samples: after a ReLU, none of its units fires. For that,
+    every value counts; for the others, those of the first samples.
     """
     samples = max(1, VALUES // max(1, output[0].numel()))
     values = output.detach()[:samples].float()
     mean = values.mean()
     # By the norm, which takes a fiftieth of the time of torch.std_mean.
     deviation = (torch.linalg.vector_norm(values) ** 2 / values.numel() - mean**2).clamp_min(0).sqrt()
-    fires = torch.count_nonzero(values, dim=(0, *range(2, values.ndim)))
-    zeros = 1 - fires.sum() / values.numel()
-    silent = (fires == 0).sum()
+    zeros = 1 - torch.count_nonzero(values) / values.numel()
+    silent = (output.detach().abs().amax(dim=(0, *range(2, output.ndim))) == 0).sum()
     return torch.stack([mean, deviation, zeros, silent, mean.new_full((), values.shape[1])])
 
 

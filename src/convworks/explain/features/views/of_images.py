@@ -20,6 +20,7 @@ from convworks.explain.features.views.view import Request, Sample, Shown, left_o
 
 MAPS, COLUMNS, SIDE = 64, 8, 84.0
 WHOLE = 260.0  # side of an image that is shown alone, in points
+SILENT = "none of them counts for this image: the gradient is 0 in all channels"
 STEPS = 400
 
 
@@ -69,10 +70,8 @@ def draw_field(request: Request) -> Iterator[Shown]:
         pixels = request.predictor.input.picture(sample.pixels)
         row, column = field.unit
         sides = [last - first + 1 for first, last in field.spans]
-        line = (
-            f"{_read(sample)}: unit {row},{column} of {layer.name} can see {sides[0]}x{sides[1]} pixels; "
-            f"those that count make a square of {field.side:.0f}"
-        )
+        effective = f"those that count make a square of {field.side:.0f}" if field.counting else SILENT
+        line = f"{_read(sample)}: unit {row},{column} of {layer.name} can see {sides[0]}x{sides[1]} pixels; {effective}"
         values = {
             "layer": layer.name,
             "image": sample.name,
@@ -145,16 +144,18 @@ def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str) -> Dra
     height, width = pixels.shape[:2]
     scale = WHOLE / max(height, width)
     wide, high, top = width * scale, height * scale, 52.0
+    blue = "what counts" if field.counting else "nothing counts"
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
-        remark(0, 34, "orange: what it can see; blue: what counts", "start", size=11),
+        remark(0, 34, f"orange: what it can see; blue: {blue}", "start", size=11),
         remark(wide + 24, 34, "gradient, root mean square", "start", size=11),
     ]
     for left, picture in ((0.0, colour_tile(pixels).pixels), (wide + 24, heat)):
         shapes.append(Picture(x=left, y=top, width=wide, height=high, pixels=picture))
         for spans, colour, line in ((field.spans, "orange", 5.0), (field.counting, "blue", 2.0)):  # both show if equal
-            corners = _corners(spans, left, top, scale, (height, width))
-            shapes.append(Line(points=corners, stroke=colour, width=line))
+            if spans:
+                corners = _corners(spans, left, top, scale, (height, width))
+                shapes.append(Line(points=corners, stroke=colour, width=line))
     return Drawing(width=max(2 * wide + 24, 440), height=top + high, label=title, shapes=tuple(shapes))
 
 

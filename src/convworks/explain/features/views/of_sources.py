@@ -16,15 +16,16 @@ from convworks.errors import InputError
 from convworks.explain.features.embedding import Embedding, principal, tsne
 from convworks.explain.features.field import fields_at
 from convworks.explain.features.layer import last_stage
-from convworks.explain.features.patches import patch, strongest
+from convworks.explain.features.patches import GREY, patch, strongest
 from convworks.explain.features.views.view import Request, Shown, left_out
 from convworks.inference.features import features
+from convworks.inference.held_out import with_held_out
 from convworks.inference.predictor import choose_split
 from convworks.layers.cut import default_cut
 from convworks.models.transfer.adapted import makes_logits
 from convworks.ops.receptive import Field
 
-SHOWN, PATCHES, SIDE = 16, 9, 56.0
+SHOWN, PATCHES, SIDE, NAMED = 16, 9, 56.0, 20
 POINTS, FEWEST = 1000, 8  # images in the plane
 
 
@@ -45,7 +46,9 @@ def draw_patches(request: Request) -> Iterator[Shown]:
         strengths = best.values[channel]
         rows.append(f"{channel}" if strengths[0] > 0 else f"{channel}: never above 0")
         for strength, index, unit in zip(strengths, best.images[channel], best.units[channel], strict=True):
-            tiles.append(colour_tile(patch(images, int(index), unit.tolist(), fields, input), f"{strength:.3g}"))
+            cut = patch(images, int(index), unit.tolist(), fields, input)
+            # After a ReLU, 0 is no response: whichever unit comes first has it.
+            tiles.append(colour_tile(cut, f"{strength:.3g}") if strength else colour_tile(np.full_like(cut, GREY)))
     never = np.flatnonzero(best.values[:, 0] <= 0).tolist()
     whole = not best.units.shape[2] or any(field.stride == 0 for field in fields)
     kind = "images" if whole else "patches, cut by the receptive field"
@@ -59,9 +62,9 @@ def draw_patches(request: Request) -> Iterator[Shown]:
         rows=rows,
     )  # fmt: skip
     lines = [f"{layer.name}: {count} channels on {len(images):,} images of {name}"]
-    lines += (
-        [f"never above 0 on any of them: {len(never)} channels ({', '.join(map(str, never[:20]))})"] if never else []
-    )
+    if never:
+        named = ", ".join(map(str, never[:NAMED])) + (", ..." if len(never) > NAMED else "")
+        lines.append(f"never above 0 on any of them: {len(never)} channels ({named})")
     yield Shown(
         name="patches",
         drawing=drawing,
@@ -117,7 +120,8 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
 
 def _split(request: Request) -> tuple[str, Split]:
     assert request.source is not None  # the view needs it
-    return choose_split(request.source, request.options.split)
+    split = request.options.split
+    return choose_split(with_held_out(request.source, split, [request.predictor.bundle]), split)
 
 
 def _evenly(split: Split, most: int) -> Split:

@@ -38,7 +38,7 @@ def draw_preferred(request: Request) -> Iterator[Shown]:
     fires, responses = result.fires.tolist(), result.responses.tolist()
     never = [channel for channel, does in zip(chosen, fires, strict=True) if not does]
     tiles = [
-        colour_tile(pixels, f"{channel}: {response:.3g}" if does else f"{channel}: never above 0")
+        colour_tile(pixels, f"{channel}: {response:.3g}" if does else f"{channel}: not above 0")
         for channel, pixels, response, does in zip(chosen, to_pixels(result.images), responses, fires, strict=True)
     ]
     remarks = [
@@ -49,7 +49,10 @@ def draw_preferred(request: Request) -> Iterator[Shown]:
     lines = [f"{layer.name}: {len(chosen) - len(never)} of {len(chosen)} channels respond to what was found"]
     if never:
         listed = ", ".join(map(str, never))
-        lines.append(f"never above 0, from {STARTS} beginnings: {listed}; their pictures show nothing")
+        lines.append(
+            f"not above 0 for any of {STARTS} images of noise: {listed}; their pictures show nothing. "
+            "Whether images of a source do it: --show patches"
+        )
     yield Shown(
         name="maximise",
         drawing=drawing,

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from convworks.charts.grid import Tile, colour_tile, grid, signed_tile, strongest_of
+from convworks.errors import InputError
 from convworks.explain.features.kernels import COLOURS, first_convolution, in_colour, kernels
 from convworks.explain.features.layer import layer_at, layers
 from convworks.explain.features.views.view import Request, Shown, left_out
@@ -61,6 +62,9 @@ def draw_gabor(request: Request) -> Iterator[Shown]:
     """Fit Gabor functions to the kernels of a layer, by default the first convolution, and to controls."""
     layer = request.layer(lambda network: first_convolution(layers(network)))
     values = kernels(layer)
+    if min(values.shape[2:]) < 2:
+        shape = "x".join(map(str, values.shape[2:]))
+        raise InputError("--tap", f"{layer.name} has kernels of {shape}, without an orientation", "name another layer")
     untrained = [kernels(layer_at(network, layer.name)) for network in _untrained(request)]
     result = fits(values, untrained, seed=request.seed)
     own = result.fits[TRAINED]

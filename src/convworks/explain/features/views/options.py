@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convworks.errors import InputError, nearest
+from convworks.explain.seed import check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,3 +81,4 @@ def check_options(name: str, options: Options, *, images: bool) -> None:
             raise InputError(written, f"is missing: --show {name} draws {view.shows}", "add it")
     if options.steps is not None and options.steps < 1:
         raise InputError("--steps", f"is {options.steps}", "give at least 1")
+    check_seed(options.seed or 0)
