@@ -85,8 +85,8 @@ def test_the_tables_know_every_option_that_python_has_and_no_other() -> None:
 def test_values_of_options_stand_right_behind_them() -> None:
     """No message has other words there, which would be taken for a value."""
     behind = re.compile(rf"(?<![\w-])({'|'.join([*VALUES, *LISTS])}) (?!and\b|or\b)([a-z]+)\b(?![-_.=/])")
-    values = {"auto", "cam", "cpu", "cuda", "history", "keep", "linear", "masks", "openvino", "ray", "reconstructed"}
-    values |= {"trajectory", "unet", "X"}
+    values = {"auto", "cam", "cpu", "cuda", "history", "keep", "linear", "masks", "openvino", "patches", "ray"}
+    values |= {"reconstructed", "trajectory", "unet", "X"}
     bad = [
         f"{path.relative_to(SOURCE)}: {match[0]}"
         for path in SOURCE.rglob("*.py")

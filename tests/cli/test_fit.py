@@ -75,9 +75,9 @@ def test_a_crop_says_what_it_leaves_out(
     assert looked["training"]["fit"] == "crop"
     assert looked["training"]["cut"] == pytest.approx(1 - size[0] / size[1])
     assert run(["data", "data"]) == 0
-    shown = [line for line in capsys.readouterr().out.splitlines() if "crop" in line]
+    shown = [line for line in capsys.readouterr().out.splitlines() if "crops images" in line]
     _, told = answer(train(place, "--model", "convnet_digits", "--set", "data.size=(16,16)"), capsys)
-    lines = [line for line in told.splitlines() if "crop" in line]
+    lines = [line for line in told.splitlines() if "crops images" in line]
     assert len(shown) == len(lines) == (percent is not None)
     for line in (*shown, *lines):
         assert str(percent) in line

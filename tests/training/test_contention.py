@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,6 @@ import torch
 import convworks
 from convworks.training import contention
 from convworks.training.contention import Reading, described
-
-TICKS = 100  # of /proc/stat, a second
 
 
 @pytest.mark.parametrize(
@@ -47,25 +46,28 @@ def test_other_processes_are_named_where_threads_wait(
     assert line is None if words is None else str(line).startswith(words)
 
 
-def test_training_beside_a_busy_process_says_so_once(
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not count the processors' time")
+def test_the_time_of_all_processes_holds_that_of_this_one() -> None:
+    first = contention.read()
+    assert first is not None
+    while time.process_time() - first.own < 0.3:
+        pass
+    now = contention.read()
+    assert now is not None
+    assert now.all - first.all > 0.3 - 0.1  # in hundredths, a core
+
+
+def test_training_beside_busy_processes_says_so_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if not hasattr(os, "sched_getaffinity"):
-        pytest.skip("this system does not count the processors' time")
-    cores = sorted(os.sched_getaffinity(0))
+    hours = count()
     monkeypatch.setattr(contention, "WINDOW", 0.0)
-    monkeypatch.setattr(contention, "STATISTICS", Busy(cores))
-    monkeypatch.setattr(torch, "get_num_threads", lambda: max(2, len(cores)))
+    monkeypatch.setattr(contention, "read", lambda: reading(3600.0 * next(hours)))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     convworks.train("digits/default", epochs=1, out=tmp_path / "run")
     assert capsys.readouterr().err.count("threads wait for one another") == 1
 
 
-class Busy:
-    """A /proc/stat whose cores never rest: each reading is an hour of all of them later."""
-
-    def __init__(self, cores: Sequence[int]) -> None:
-        self.cores, self.hours = cores, 0
-
-    def read_text(self, **_: str) -> str:
-        self.hours += 1
-        return "".join(f"cpu{core} {self.hours * 3600 * TICKS} 0 0 7 0 0 0 0 0 0\n" for core in self.cores)
+def reading(seconds: float) -> Reading:
+    """All cores of a large machine are busy, and this process does hardly anything."""
+    return Reading(clock=seconds, all=64 * seconds, own=0.01 * seconds)

@@ -9,6 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from convworks.errors import ConvworksError
+from convworks.files import read_text
+
 STATISTICS = Path("/proc/stat")
 WINDOW, FEW = 8.0, 0.4  # seconds watched; cores in use by others that are worth a line
 
@@ -25,9 +28,9 @@ class Reading:
 def read() -> Reading | None:
     """Return the seconds so far; None where the system does not count them."""
     try:
-        text = STATISTICS.read_text(encoding="ascii", errors="replace")
+        text = read_text(STATISTICS)
         cores, ticks = os.sched_getaffinity(0), os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError, ValueError):
+    except (ConvworksError, OSError, AttributeError, ValueError):
         return None
     rows = {int(row[3:].split()[0]): list(map(int, row.split()[1:9])) for row in re.findall(r"^cpu\d+ .*$", text, re.M)}
     busy = sum(sum(row) - sum(row[3:5]) for core, row in rows.items() if core in cores)  # without idle and waiting

@@ -6,6 +6,7 @@ import csv
 from dataclasses import fields
 from pathlib import Path
 
+from convworks.files import read_text
 from convworks.models.analysis.count import Count, count_published
 
 #: Written by scripts/count-networks.
@@ -15,8 +16,7 @@ COLUMNS = ("name", *(field.name for field in fields(Count)))
 
 def counted() -> dict[str, Count]:
     """Return the counts of networks by name, each at its published shape."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(read_text(TABLE).splitlines()))
     return {row.pop("name"): Count(**{column: int(value) for column, value in row.items()}) for row in rows}
 
 
