@@ -26,19 +26,20 @@ from convworks.restoration.result import pixel_ratio
 from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE, RULES, Best, stopped
 
 CPU = torch.device("cpu")
+PUBLISHED = "prior_denoise"
 ITERATIONS = 2500  # of a fit to the end
 
 
-def computation(classes: int) -> Computation:
-    """Return how convworks computes the denoising network here."""
+def computation(classes: int, model: str = PUBLISHED) -> Computation:
+    """Return how convworks computes a denoising network here."""
     precision = choose_precision("auto", CPU)
-    return Computation(model="prior_denoise", channels=32, classes=classes, device=CPU, precision=precision)
+    return Computation(model=model, channels=32, classes=classes, device=CPU, precision=precision)
 
 
 def plain(pixels: np.ndarray) -> Callable[[], float]:
     """Return a function that takes a published iteration in plain PyTorch, and returns its seconds."""
     values = as_tensor(pixels)
-    network = create("prior_denoise", Shape(classes=pixels.shape[2], channels=32, size=pixels.shape[:2])).train()
+    network = create(PUBLISHED, Shape(classes=pixels.shape[2], channels=32, size=pixels.shape[:2])).train()
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     given = torch.rand(1, 32, *pixels.shape[:2]) * INPUT_SCALE
@@ -61,7 +62,7 @@ def ours(pixels: np.ndarray) -> Callable[[], float]:
     setup = prepare(
         observe(pixels),
         channels=32,
-        fitting=fitting_of("prior_denoise"),
+        fitting=fitting_of(PUBLISHED),
         rule=RULES[HELD_OUT],
         iterations=None,
         seed=0,
@@ -102,16 +103,17 @@ def rules(args: argparse.Namespace, name: str, noise: str, seed: int) -> dict[st
     """Fit to the end whatever the rules say, keep the curves, then ask each rule where it would have stopped."""
     clean = picture(name, args.side)
     pixels = degraded(clean, noise, seed)
+    model = PROBLEMS["denoise"].model
     setup = prepare(
         observe(pixels),
         channels=32,
-        fitting=fitting_of("prior_denoise"),
+        fitting=fitting_of(model),
         rule=RULES[HELD_OUT],
         iterations=None,
         seed=seed,
         clean=as_tensor(clean),
     )
-    way = computation(clean.shape[2])
+    way = computation(clean.shape[2], model)
     network = way.draw(seed, setup.observation.size)
     fit = begin(setup, network, way.forward(network))
     rows = [step(setup, fit) for _ in range(args.iterations or ITERATIONS)]

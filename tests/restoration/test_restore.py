@@ -129,7 +129,9 @@ def test_a_budget_too_small_for_all_pixels_is_for_fewer(monkeypatch: pytest.Monk
         convworks.InputError, match=r"--minutes 0.01: is too little: .* give at least --minutes 0.0[3-9]"
     ):
         planned((300, 200), 0.01)
-    with pytest.raises(convworks.InputError, match="x: has 500x20 pixels, but prior_denoise needs at least 33x33"):
+    with pytest.raises(
+        convworks.InputError, match="x: has 500x20 pixels, but prior_denoise_narrow needs at least 33x33"
+    ):
         planned((20, 500), 5.0)
 
 

@@ -33,7 +33,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "encoder_unet": ("unet_resnet18", "unet_resnet34", "unet_resnet50_v1_5", "unet_vgg16", "unet_vgg16_bn"),
     "fcn": ("fcn32s", "fcn16s", "fcn8s", "fcn8s_resnet18"),
     "hourglass": (
-        *("prior_denoise", "prior_inpaint", "prior_jpeg", "prior_meshgrid"),
+        *("prior_denoise", "prior_denoise_narrow", "prior_inpaint", "prior_jpeg", "prior_meshgrid"),
         *("prior_hole6", "prior_hole4", "prior_hole2"),
     ),
     "prior_resnet": ("prior_resnet",),

@@ -41,7 +41,7 @@ class Problem:
 
 
 PROBLEMS: Mapping[str, Problem] = {
-    "denoise": Problem(does="denoised", model="prior_denoise", rule=HELD_OUT, iterations=1800, enough=400),
+    "denoise": Problem(does="denoised", model="prior_denoise_narrow", rule=HELD_OUT, iterations=1800, enough=400),
     "inpaint": Problem(
         does="inpainted", model="prior_inpaint", rule=HELD_OUT, iterations=6001, enough=600, composed=True
     ),
@@ -54,6 +54,7 @@ _SLOW = Fitting(rate=0.001, jitter=0.0)
 
 NETWORKS: Mapping[str, Fitting] = {
     "prior_denoise": Fitting(),
+    "prior_denoise_narrow": Fitting(),
     "prior_inpaint": Fitting(jitter=0.03),
     "prior_jpeg": Fitting(),
     "prior_meshgrid": Fitting(jitter=0.03, grid=True),

@@ -104,7 +104,7 @@ PICTURES: Rows = {
     ),
     "a picture smaller than the stride": (
         lambda p: ["restore", "denoise", picture(p, size=(40, 20))],
-        "x.png | has 40x20 pixels, but prior_denoise needs at least 33x33 | larger image",
+        "x.png | has 40x20 pixels, but prior_denoise_narrow needs at least 33x33 | larger image",
     ),
     "too small to enlarge": (
         lambda p: ["restore", "superres", picture(p, size=(8, 8)), "--scale", "4"],
