@@ -70,6 +70,10 @@ ROWS = {
 _ADAM = "Adam at learning rate 0.01 on one image, the input noise fixed but for a perturbation of N(0, {})^2. {}."
 _HOLE = "Adam at learning rate 0.01 on the known pixels of one image, 3001 iterations; weights stay without noise."
 _DIFFERS = "odd sizes: what rises is cropped to the size of its scale; the authors crop their images to multiples of 32"
+_ALSO = {
+    "hole": "; the released code feeds one channel of noise",
+    "narrow": "; 64 channels at each scale, where the paper has 128",
+}
 
 # Name: purpose, channels of the input, training.
 _DESCRIPTIONS = {
@@ -110,7 +114,7 @@ FACTS = {
         summary=summary,
         shape=Shape(classes=3, channels=channels, size=(512, 512)),
         makes="images",
-        differs=_DIFFERS + ("; the released code feeds one channel of noise" if "hole" in name else ""),
+        differs=_DIFFERS + "".join(words for part, words in _ALSO.items() if part in name),
         training=training,
     )
     for name, (summary, channels, training) in _DESCRIPTIONS.items()
