@@ -19,21 +19,39 @@ from convworks.errors import ConvworksError
 from convworks.hardware import choose_precision
 from convworks.models.catalogue import Shape, create
 from convworks.restoration.computation import Computation
-from convworks.restoration.fit import INPUT_SCALE, begin, prepare, step
+from convworks.restoration.fit import INPUT_SCALE, Fit, Setup, begin, prepare, step
 from convworks.restoration.observation import as_tensor, observe
 from convworks.restoration.problems import PROBLEMS, fitting_of
 from convworks.restoration.result import pixel_ratio
-from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE, RULES, Best, stopped
+from convworks.restoration.rules import HELD_OUT, ITERATIONS, MOVING_VARIANCE, RULES, Best, stopped
 
 CPU = torch.device("cpu")
 PUBLISHED = "prior_denoise"
-ITERATIONS = 2500  # of a fit to the end
+TO_THE_END = 2500  # iterations of a fit that no rule stops
 
 
 def computation(classes: int, model: str = PUBLISHED) -> Computation:
     """Return how convworks computes a denoising network here."""
     precision = choose_precision("auto", CPU)
     return Computation(model=model, channels=32, classes=classes, device=CPU, precision=precision)
+
+
+def begun(
+    pixels: np.ndarray, model: str, *, rule: str = HELD_OUT, seed: int = 0, clean: np.ndarray | None = None
+) -> tuple[Setup, Fit]:
+    """Return the fit of a denoising network to a picture, before its first iteration."""
+    setup = prepare(
+        observe(pixels),
+        channels=32,
+        fitting=fitting_of(model),
+        rule=RULES[rule],
+        iterations=None,
+        seed=seed,
+        clean=None if clean is None else as_tensor(clean),
+    )
+    way = computation(pixels.shape[2], model)
+    network = way.draw(seed, setup.observation.size)
+    return setup, begin(setup, network, way.forward(network))
 
 
 def plain(pixels: np.ndarray) -> Callable[[], float]:
@@ -59,17 +77,7 @@ def plain(pixels: np.ndarray) -> Callable[[], float]:
 
 def ours(pixels: np.ndarray) -> Callable[[], float]:
     """Return a function that takes an iteration of convworks, with its stopping rule, and returns its seconds."""
-    setup = prepare(
-        observe(pixels),
-        channels=32,
-        fitting=fitting_of(PUBLISHED),
-        rule=RULES[HELD_OUT],
-        iterations=None,
-        seed=0,
-    )
-    way = computation(pixels.shape[2])
-    network = way.draw(0, setup.observation.size)
-    fit = begin(setup, network, way.forward(network))
+    setup, fit = begun(pixels, PUBLISHED)
 
     def iterate() -> float:
         started = time.process_time()
@@ -100,44 +108,43 @@ def speed(args: argparse.Namespace, side: int) -> dict[str, Any]:
 
 
 def rules(args: argparse.Namespace, name: str, noise: str, seed: int) -> dict[str, Any]:
-    """Fit to the end whatever the rules say, keep the curves, then ask each rule where it would have stopped."""
+    """Fit to the end whatever the rules say, keep the curves, then ask each rule where it would have stopped.
+
+    Twice: with pixels held out, for the rule that needs them, and with all of them, for the others.
+    """
     clean = picture(name, args.side)
     pixels = degraded(clean, noise, seed)
-    model = PROBLEMS["denoise"].model
-    setup = prepare(
-        observe(pixels),
-        channels=32,
-        fitting=fitting_of(model),
-        rule=RULES[HELD_OUT],
-        iterations=None,
-        seed=seed,
-        clean=as_tensor(clean),
-    )
-    way = computation(clean.shape[2], model)
-    network = way.draw(seed, setup.observation.size)
-    fit = begin(setup, network, way.forward(network))
-    rows = [step(setup, fit) for _ in range(args.iterations or ITERATIONS)]
-    curves: dict[str, Any] = {field: np.array([getattr(row, field) or np.nan for row in rows]) for field in CURVES}
-    np.savez_compressed(args.out / f"{name}-{noise}-{seed}-{args.side}.npz", **curves)
-    averaged, output = [row.psnr or 0.0 for row in rows], [row.psnr_output or 0.0 for row in rows]
-    held, published = (chosen(rule, [getattr(row, field) for row in rows]) for rule, field in COLUMNS)
+    end = args.iterations or TO_THE_END
+    curves: dict[str, Any] = {}
+    for rule in (HELD_OUT, ITERATIONS):
+        setup, fit = begun(pixels, PROBLEMS["denoise"].model, rule=rule, seed=seed, clean=clean)
+        steps = [step(setup, fit) for _ in range(end)]
+        curves[rule] = {field: [getattr(row, field) for row in steps] for field in CURVES}
+    arrays: dict[str, Any] = {
+        f"{rule}-{field}": np.array(values, dtype=float)
+        for rule, curve in curves.items()
+        for field, values in curve.items()
+    }
+    np.savez_compressed(args.out / f"{name}-{noise}-{seed}-{args.side}.npz", **arrays)
+    held, whole = (curves[rule] for rule in (HELD_OUT, ITERATIONS))
+    at, published = chosen(HELD_OUT, held["held_out"]), chosen(MOVING_VARIANCE, whole["moving_variance"])
     return {
         "noisy": pixel_ratio(pixels, clean),
-        "best": max(averaged),
-        "best_iteration": 1 + int(np.argmax(averaged)),
-        "held_out": averaged[held - 1],
-        "held_out_iteration": held,
-        "variance_published": output[published - 1],
-        "variance_averaged": averaged[published - 1],
+        "best": max(held["psnr"]),
+        "best_iteration": 1 + int(np.argmax(held["psnr"])),
+        "held_out": held["psnr"][at - 1],
+        "held_out_iteration": at,
+        "best_of_all": max(whole["psnr"]),
+        "variance_published": whole["psnr_output"][published - 1],
+        "variance_averaged": whole["psnr"][published - 1],
         "variance_iteration": published,
-        "fixed": averaged[min(PROBLEMS["denoise"].iterations, len(rows)) - 1],
-        "last": averaged[-1],
-        "seconds": rows[-1].seconds,
+        "fixed": whole["psnr"][min(PROBLEMS["denoise"].iterations, end) - 1],
+        "last": whole["psnr"][-1],
+        "seconds": held["seconds"][-1] + whole["seconds"][-1],
     }
 
 
-CURVES = ("held_out", "moving_variance", "psnr", "psnr_output")
-COLUMNS = ((HELD_OUT, "held_out"), (MOVING_VARIANCE, "moving_variance"))
+CURVES = ("held_out", "moving_variance", "psnr", "psnr_output", "seconds")
 
 
 def chosen(name: str, values: Sequence[float | None]) -> int:
@@ -154,8 +161,9 @@ def spread(args: argparse.Namespace, runs: int, seed: int) -> dict[str, Any]:
     """Denoise one picture with a seed, by so many runs."""
     clean = picture("F16_GT.png", args.side)
     pixels = degraded(clean, "gaussian", 0)
-    limits = {"minutes": args.minutes, "iterations": args.iterations}
-    found = convworks.restore(pixels, compare=clean, runs=runs, seed=seed, **limits)
+    found = convworks.restore(
+        pixels, compare=clean, runs=runs, seed=seed, minutes=args.minutes, iterations=args.iterations
+    )
     return {"runs": runs, "psnr": found.record["psnr"][0], "seconds": found.record["seconds"], "fits": fits(found)}
 
 
@@ -165,8 +173,8 @@ def tasks(args: argparse.Namespace, name: str) -> dict[str, Any]:
 
     case = cases(args.side)[name]
     options: dict[str, Any] = {field: case[field] for field in ("mask", "scale") if field in case}
-    limits = {"minutes": args.minutes, "iterations": args.iterations}
-    found = convworks.restore(case["pixels"], case["problem"], compare=case["clean"], **limits, **options)
+    limited = {"minutes": args.minutes, "iterations": args.iterations}
+    found = convworks.restore(case["pixels"], case["problem"], compare=case["clean"], **limited, **options)
     others = classic.restore(case["problem"], case["pixels"], options, case["clean"])
     folder = args.out / f"{name}-{args.side}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -181,6 +189,12 @@ def fits(found: Any) -> list[dict[str, Any]]:
     """Return what a row says of the fits of a restoration."""
     fields = ("ended", "iterations", "best_iteration", "averaged", "seconds")
     return [{field: fit[field] for field in fields} for fit in found.record["fits"]]
+
+
+def limits(args: argparse.Namespace) -> str:
+    """Return what tells cells of other limits apart: the side, and what ends a fit."""
+    end = "" if args.iterations is None else f"-{args.iterations}"
+    return f"{args.side}-{args.minutes:g}min{end}"
 
 
 Cell = tuple[Any, ...]
@@ -210,7 +224,7 @@ STUDIES = {
     ),
     "rules": Study(
         cells=lambda args: {
-            f"{name}-{noise}-{seed}-{args.side}-{args.iterations or ITERATIONS}": (name, noise, seed)
+            f"{name}-{noise}-{seed}-{args.side}-{args.iterations or TO_THE_END}": (name, noise, seed)
             for name in PICTURES
             for noise in NOISES
             for seed in range(args.seeds)
@@ -219,9 +233,9 @@ STUDIES = {
     ),
     "spread": Study(
         cells=lambda args: {
-            f"{runs}-{seed}-{args.side}": (runs, seed) for runs in (1, 2) for seed in range(args.seeds)
+            f"{runs}-{seed}-{limits(args)}": (runs, seed) for runs in (1, 2) for seed in range(args.seeds)
         },
         measure=spread,
     ),
-    "tasks": Study(cells=lambda args: {f"{name}-{args.side}": (name,) for name in CASES}, measure=tasks),
+    "tasks": Study(cells=lambda args: {f"{name}-{limits(args)}": (name,) for name in CASES}, measure=tasks),
 }
