@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from processes import environment
@@ -24,7 +26,8 @@ def cluster() -> Iterator[None]:
     """Start a head with `ray start --head`; the processes below find it by RAY_ADDRESS."""
     port = free_port()
     words = ["--head", "--block", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
-    command = ["ray", "start", *words, "--disable-usage-stats"]
+    ray = Path(sys.executable).with_name("ray")  # that of this environment, which need not be activated
+    command = [ray, "start", *words, "--disable-usage-stats"]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True) as head:
         for _ in range(300):
             with socket.socket() as probe:
