@@ -121,7 +121,7 @@ def test_a_landscape_says_where_it_is(any_run: Path, capsys: pytest.CaptureFixtu
     words = ["landscape", str(any_run), "--data", "digits", "--points", "5", "--images", "20", "--dimensions", "1"]
     assert run(words) == 0
     out = capsys.readouterr().out
-    assert "5 points on 20 images" in out
+    assert "5 points on 20 images of the test split" in out
     assert "picture: landscape/landscape.png" in out
     assert run([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["out"] == "landscape-2"
