@@ -14,8 +14,8 @@ from convworks.charts.contours import contour
 from convworks.charts.drawing import PALETTE, Circle, Drawing, Line, Picture, Shape, Text, remark, row
 
 SIDE, HIGH, GAP = 400.0, 260.0, 32.0
-LEFT, TOP, BELOW = 56.0, 72.0, 44.0
-NOTE, KEY = 32.0, 50.0  # lines below the title
+LEFT, TOP, BELOW = 56.0, 76.0, 44.0
+NOTE, KEY = 33.0, 53.0  # lines below the title
 LEVELS, FAINTEST, STRONGEST = 12, 0.04, 0.9
 ALONG = "along the direction, in lengths of the filters"
 DECADE = 12  # a range of losses that gets a logarithmic axis

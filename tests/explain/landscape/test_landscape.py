@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_bundles import small_bundle
+from small_bundles import NARROW, small_bundle
 from squares import write_squares
 from torch import Tensor, nn
 
@@ -190,8 +190,8 @@ def test_the_middle_is_the_loss_of_the_bundle(any_run: Path, tmp_path: Path) -> 
     assert numbers["loss"][1, 1] == pytest.approx(expected["loss"], rel=1e-4)
     assert numbers["top1"][1, 1] == expected["top1"]
     assert Path(answer["picture"]).read_bytes().startswith(b"\x89PNG")
-    assert answer["split"] == "test"
-    assert "40 images of the test split" in Path(answer["vector"]).read_text()
+    assert (answer["source"], answer["split"]) == ("digits", "test")
+    assert "40 images of digits (test)" in Path(answer["vector"]).read_text()
     other = open_landscape(replace(read_plan(tmp_path / "out"), seed=1))
     name = next(iter(opened.directions[0]))
     ways = [each[name] for each in (*opened.directions, *other.directions)]
@@ -211,6 +211,21 @@ def test_the_target_of_an_autoencoder_is_its_input_though_there_are_masks(tmp_pa
     )
     numbers = np.load(answer["numbers"])
     np.testing.assert_allclose(numbers["psnr"], -10 * np.log10(numbers["loss"]), rtol=1e-4)
+
+
+def test_a_network_that_segments_has_a_landscape(tmp_path: Path) -> None:
+    bundle = small_bundle("unet_padded", 16, task="segmentation", classes="01", table=NARROW)
+    save_bundle(tmp_path / "bundle", bundle)
+    folder = write_squares(tmp_path / "squares", 6)
+    answer = convworks.landscape(
+        tmp_path / "bundle", data=folder, points=3, out=tmp_path / "out", device="cpu", precision="float32"
+    )
+    numbers = np.load(answer["numbers"])
+    problem = open_landscape(read_plan(tmp_path / "out")).problem
+    expected = problem.measure(problem.predictor.trained)
+    for name, value in expected.items():
+        assert numbers[name].shape == (3, 3)
+        assert numbers[name][1, 1] == pytest.approx(value, rel=1e-4)
 
 
 def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_path: Path) -> None:

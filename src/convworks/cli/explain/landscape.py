@@ -75,7 +75,7 @@ def landscape(
     )
     ends = values["loss"]
     extent = f"loss from {ends['lowest']:.4g} to {ends['highest']:.4g}" if ends else "no finite loss"
-    many = f"{counted(values['images'], 'image')} of the {values['split']} split"
+    many = f"{counted(values['images'], 'image')} of {values['source']} ({values['split']})"
     lines = [f"{counted(values['points'], 'point')} on {many} in {values['seconds']:.1f} s: {extent}"]
     if values["not_finite"]:
         lines.append(f"not finite at {counted(values['not_finite'], 'point')}, which are grey")

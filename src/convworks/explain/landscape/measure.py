@@ -110,7 +110,8 @@ def open_problem(plan: Plan) -> Problem:
     samples, _ = with_targets(predictor.input.open(split), task.target, split, bundle.preprocessing)
     counts = torch.ones(max(1, len(bundle.classes)), dtype=torch.int64)
     loss = task.loss(task.losses[0](), counts, None, len(split))
-    return Problem(predictor=predictor, samples=samples.to(predictor.runtime.device), split=name, loss=loss)
+    samples = samples.to(predictor.runtime.device)
+    return Problem(predictor=predictor, samples=samples, source=source.name, split=name, loss=loss)
 
 
 def movable(network: Network) -> Network:

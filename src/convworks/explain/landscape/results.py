@@ -41,7 +41,7 @@ def write_results(landscape: Landscape, folder: Path) -> dict[str, Any]:
     values = read_rows(folder, plan, metric.name)
     loss = values["loss"]
     title = f"Loss around the weights of {problem.predictor.bundle.model.title}"
-    note = f"{counted(images, 'image')} of the {problem.split} split"
+    note = f"{counted(images, 'image')} of {problem.source} ({problem.split})"
     arrays: dict[str, Any] = {"across": np.array(plan.across), "down": np.array(plan.down), **values}
     answer: dict[str, Any] = {}
     path = None
@@ -76,6 +76,7 @@ def write_results(landscape: Landscape, folder: Path) -> dict[str, Any]:
         "numbers": str(folder / NUMBERS),
         "points": int(loss.size),
         "not_finite": int(loss.size - finite.size),
+        "source": problem.source,
         "split": problem.split,
         "images": images,
         "loss": {"lowest": float(finite.min()), "highest": float(finite.max())} if finite.size else None,

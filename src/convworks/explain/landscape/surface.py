@@ -47,10 +47,14 @@ def _move(weights: Weights, centre: Weights, directions: Sequence[Weights], poin
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is measured at a point: a loss and the metrics of a task, on samples of a split that stay in memory."""
+    """What is measured at a point: a loss and the metrics of a task, on samples that stay in memory.
+
+    `source` and `split` are the names of where they come from.
+    """
 
     predictor: Predictor
     samples: Samples
+    source: str
     split: str
     loss: Loss
 
