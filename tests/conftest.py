@@ -49,6 +49,19 @@ def any_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a run with three checkpoints, for whoever does not change it."""
+
+    def make(root: Path) -> None:
+        import convworks
+
+        changes = ["training.keep_last=3", "precision=float32"]
+        convworks.train("digits/default", out=root / "run", epochs=3, device="cpu", overrides=changes)
+
+    return once(tmp_path_factory.getbasetemp(), "long", make) / "run"
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """Give the folder of real data sets."""
     if not DATA or not Path(DATA).is_dir():

@@ -13,7 +13,7 @@ LINE = (-1.0, 0.0, 1.0)
 
 
 def drawn(loss: list[list[float]]) -> Drawing:
-    return surface(LINE, LINE[: len(loss)], np.array(loss), title="loss", axes=("x", "y"))
+    return surface(LINE, LINE[: len(loss)], np.array(loss), title="loss", note="", axes=("x", "y"))
 
 
 def test_a_loss_of_0_is_pale_and_what_is_not_finite_grey() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -46,10 +47,7 @@ OPTIONS: dict[str, list[str]] = {
 }
 
 
-QUICK = [name for name in OPTIONS if name not in ("embedding", "gabor")]
-
-
-@pytest.mark.parametrize("view", [*QUICK, pytest.param("gabor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("view", [pytest.param(view, marks=[pytest.mark.slow] * (view == "gabor")) for view in OPTIONS])
 def test_every_view_is_a_picture_with_its_numbers(view: str, answer: Any) -> None:
     values = answer("--show", view, *OPTIONS[view])
     images = [word for word in OPTIONS[view] if word.endswith(".png")]
@@ -58,17 +56,37 @@ def test_every_view_is_a_picture_with_its_numbers(view: str, answer: Any) -> Non
         assert row["picture"] == f"visualised/{Path(name).stem}{'-' if name else ''}{view}.png"
         with Image.open(row["picture"]) as picture:
             assert min(picture.size) > 50
+        assert ElementTree.parse(row["vector"]).getroot().tag.endswith("svg")
         with np.load(row["numbers"]) as numbers:
             assert all(np.isfinite(values).all() for values in numbers.values() if values.dtype.kind == "f")
-    assert len(list(Path("visualised").iterdir())) == 2 * len(values["results"])
+    assert len(list(Path("visualised").iterdir())) == 3 * len(values["results"])
 
 
 def test_the_plane_of_a_source(answer: Any) -> None:
-    values = answer("--show", "embedding", "--data", "digits", "--split", "test", "--tap", "stem")
+    """Of any layer, not of taps alone."""
+    values = answer("--show", "embedding", "--data", "digits", "--split", "test", "--tap", "stem.conv")
     (row,) = values["results"]
+    assert row["layer"] == "stem.conv"
     with np.load(row["numbers"]) as numbers:
         assert numbers["tsne"].shape == numbers["principal_components"].shape == (row["n"], 2)
     assert set(row["trustworthiness"]) == {"principal components", "t-sne"}
+
+
+def test_the_history_of_a_run(long_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["visualise", str(long_run), "--show", "history", "--tap", "stage1.conv", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    with np.load(row["numbers"]) as numbers:
+        assert len(numbers["steps"]) == len(numbers["kernels"]) == 3
+        inputs = numbers["kernels"].shape[2]
+    assert inputs > 3
+    assert f"input channel 0 of {inputs}" in Path(row["vector"]).read_text()
+    assert run(["visualise", str(long_run), "image0.png", "image1.png", "--show", "history"]) == 0
+    said = capsys.readouterr().out
+    assert "maps at 3 checkpoints" in said
+    assert {path.name for path in Path("visualised").glob("image*.svg")} == {
+        "image0-history.svg",
+        "image1-history.svg",
+    }
 
 
 def test_nothing_is_replaced(answer: Any) -> None:
@@ -88,9 +106,12 @@ BAD = [
     (["--show", "mpas"], "--show: there is no view 'mpas' (did you mean 'maps'?)"),
     (["--show", "maps"], "IMAGE: is missing: --show maps draws the feature maps of an image; add it"),
     (["--show", "patches"], "--data: is missing"),
-    (["--show", "kernels", "--data", "digits"], "--data: is of no use to --show kernels: the weights of a convolution"),
-    (["image0.png"], "IMAGE: is of no use to --show kernels"),
-    (["--show", "maps", "image0.png", "--tap", "stage9"], "--tap: there is no layer 'stage9'"),
+    (
+        ["--show", "kernels", "--data", "digits"],
+        "--data: does not apply to --show kernels: the weights of a convolution",
+    ),
+    (["image0.png"], "IMAGE: does not apply to --show kernels"),
+    (["--show", "maps", "image0.png", "--tap", "stage9"], "tap: there is no tap 'stage9'"),
     (["--show", "maps", "image0.png", "--tap", "head.logits"], "--tap: head.logits outputs 10 values, not a map"),
     (["--show", "field", "image0.png", "--unit", "50,0"], "--unit: 50,0 is not on the map of"),
     (["--show", "field", "image0.png", "--unit", "x"], "--unit: 'x' is not a list of whole numbers"),
@@ -107,7 +128,7 @@ BAD = [
 @pytest.mark.parametrize(
     ("arguments", "line"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_bad_input_is_told_in_one_line(
+def test_bad_input_is_one_line(
     arguments: list[str], line: str, any_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["visualise", str(any_run), *arguments]) == 2
@@ -121,7 +142,7 @@ def test_a_landscape_says_where_it_is(any_run: Path, capsys: pytest.CaptureFixtu
     words = ["landscape", str(any_run), "--data", "digits", "--points", "5", "--images", "20", "--dimensions", "1"]
     assert run(words) == 0
     out = capsys.readouterr().out
-    assert "5 points on 20 images" in out
+    assert "5 points on 20 images of digits (test)" in out
     assert "picture: landscape/landscape.png" in out
     assert run([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["out"] == "landscape-2"

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from convworks.bundle.description import folder_of, read_description
+from convworks.bundle.pretrained import locate
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, brief, nearest
 from convworks.explain.landscape.plan import Plan, evenly, read_plan
 from convworks.explain.seed import check_seed
-from convworks.files import expand, path_of
+from convworks.files import expand
 from convworks.outputs import Protected, as_path, check_new_folder, numbered
 
 DIRECTIONS = ("random", "trajectory")
@@ -39,12 +40,14 @@ def landscape(
     device: str = "auto",
     precision: str = "auto",
 ) -> dict[str, Any]:
-    """Measure the loss around the weights of a bundle or a run, and draw it (Li et al. 2018; docs/features.md).
+    """Measure the loss around the weights of a bundle, and draw it (Li et al. 2018; docs/features.md).
 
+    `bundle` is the folder of a bundle or a run, or published weights such as "resnet20:cifar10".
     `directions` are random, normalised by filter, from -`span` to `span`; or trajectory: the principal plane of the
-    checkpoints of a run. The loss is the first of the task, without label smoothing, on `images` images of a split.
-    `out` is a new folder for landscape.png and landscape.npz; `resume` measures what is missing in it. `workers` are
-    processes. Returns {"out", "picture", "numbers", "points", "images", "loss", ...}.
+    checkpoints of a run. The loss is the first of the task, without label smoothing, on `images` images of a split
+    (default: the first that exists of test, validation, train and all). `out` is a new folder for landscape.png, .svg
+    and .npz; `resume` measures what is missing in it. `workers` are processes. Returns {"out", "picture", "vector",
+    "numbers", "points", "split", "images", "loss", ...}.
     """
     began = time.perf_counter()
     if directions not in DIRECTIONS:
@@ -60,7 +63,7 @@ def landscape(
     check_seed(seed)
     text = expand(str(data))
     read = protect(open_source(text, report=downloading()))
-    where = path_of(bundle)
+    where = locate(bundle, downloading())
     description, _ = read_description(where)
     folder = as_path("--out", out) or (DEFAULT if resume else numbered(DEFAULT))
     begun = read_plan(folder) if resume else None

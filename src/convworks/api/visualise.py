@@ -35,9 +35,9 @@ def visualise(
     """Show what a layer of a bundle responds to (docs/features.md): drawings, with their numbers.
 
     `show` is kernels, gabor or maximise (of the network alone), maps, field or invert (of `images`: any input of
-    `predict`), patches or embedding (of `data`), or history (kernels, or maps of images, over a run). `tap` is the
-    layer, `channels` are those that are shown, `unit` is a position (row, column). Raises InputError for an option that
-    the view does not take, an unknown layer, and channels and units outside it.
+    `predict`), patches or embedding (of `data`), or history (kernels, or maps of `images`, over a run). `tap` is a tap
+    or any layer, `channels` are those that are shown, `unit` is a position (row, column). Raises InputError for an
+    option that the view does not take, an unknown layer, and channels and units outside it.
     """
     options = Options(
         data=data,

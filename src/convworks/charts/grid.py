@@ -77,7 +77,7 @@ def grid(
         row, column = divmod(index, columns)
         x, y = left + column * (wide + GAP), top + row * (high + captioned + GAP)
         frame = Rectangle(x=x - 1, y=y - 1, width=wide + 2, height=high + 2, fill="grid")  # white tiles need an edge
-        shapes += [frame, Picture(x=x, y=y, width=wide, height=high, pixels=tile.pixels)]
+        shapes += [frame, Picture(x=x, y=y, width=wide, height=high, pixels=_at_most(tile.pixels, 2 * side))]
         if tile.caption:
             caption = fit(tile.caption, SIZE, wide + GAP - 2)
             shapes.append(remark(x + wide / 2, y + high + 7, caption, size=SIZE))
@@ -92,6 +92,15 @@ def grid(
         label=title,
         shapes=tuple(shapes),
     )
+
+
+def _at_most(pixels: UInt8[np.ndarray, "h w 4"], side: Number) -> UInt8[np.ndarray, "h w 4"]:
+    """Return a picture with no more pixels along a side than are seen, by the mean of those that share one."""
+    factor = side / max(pixels.shape[:2])
+    if factor >= 1:
+        return pixels
+    height, width = (max(1, round(length * factor)) for length in pixels.shape[:2])
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
 
 
 def signed_key(x: Number, y: Number, scale: float) -> list[Shape]:

@@ -14,8 +14,10 @@ from convworks.charts.contours import contour
 from convworks.charts.drawing import PALETTE, Circle, Drawing, Line, Picture, Shape, Text, remark, row
 
 SIDE, HIGH, GAP = 400.0, 260.0, 32.0
-LEFT, TOP, BELOW = 56.0, 56.0, 44.0
+LEFT, TOP, BELOW = 56.0, 76.0, 44.0
+NOTE, KEY = 33.0, 53.0  # lines below the title
 LEVELS, FAINTEST, STRONGEST = 12, 0.04, 0.9
+ALONG = "along the direction, in lengths of the filters"
 DECADE = 12  # a range of losses that gets a logarithmic axis
 
 
@@ -40,12 +42,18 @@ class Curve:
 
 
 def profile(
-    x: Sequence[float], loss: Float[np.ndarray, " n"], score: Float[np.ndarray, " n"], *, title: str, name: str
+    x: Sequence[float],
+    loss: Float[np.ndarray, " n"],
+    score: Float[np.ndarray, " n"],
+    *,
+    title: str,
+    note: str,
+    name: str,
 ) -> Drawing:
-    """Draw loss and metric along a direction."""
+    """Draw loss and metric along a direction; `note` is a line below the title."""
     plots = [
-        plot(x, [Curve(name="loss", colour="blue", y=loss.tolist())], title=title, across="along the direction"),
-        plot(x, [Curve(name=name, colour="violet", y=score.tolist())], title="", across="along the direction"),
+        plot(x, [Curve(name="loss", colour="blue", y=loss.tolist())], title=title, note=note, across=ALONG),
+        plot(x, [Curve(name=name, colour="violet", y=score.tolist())], title="", across=ALONG),
     ]
     return row(plots, GAP, title)
 
@@ -56,11 +64,13 @@ def surface(
     loss: Float[np.ndarray, "h w"],
     *,
     title: str,
+    note: str,
     axes: tuple[str, str],
     path: Path | None = None,
 ) -> Drawing:
     """Draw the loss in a plane, darker where it is higher, on a logarithmic scale with contour lines.
 
+    `note` is a line below the title.
     Losses of 0 and less have the colour of the smallest above 0; grey are those that are not finite. With a path, the
     losses along it are drawn beside the plane.
     """
@@ -74,7 +84,8 @@ def surface(
     extent = f"loss from {known.min():.3g} to {known.max():.3g}" if len(known) else "no finite loss"
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
-        remark(0, 34, f"{extent}, logarithmic scale; lines at equal ratios", "start"),
+        remark(0, NOTE, note, "start", size=11),
+        remark(0, KEY, f"{extent}, logarithmic scale; lines at equal ratios", "start"),
         Picture(x=LEFT, y=TOP, width=SIDE, height=SIDE, pixels=_pixels(values[::-1], low, high)),
     ]
     # The middle of a pixel is its point: a grid of n points has n - 1 steps between the middles.
@@ -114,7 +125,7 @@ def surface(
     )
 
 
-def plot(x: Sequence[float], curves: Sequence[Curve], *, title: str, across: str) -> Drawing:
+def plot(x: Sequence[float], curves: Sequence[Curve], *, title: str, across: str, note: str = "") -> Drawing:
     """Draw lines over x; values that are not finite are left out."""
     lines = [[(a, b) for a, b in zip(x, curve.y, strict=True) if np.isfinite(b)] for curve in curves]
     heights = [b for line in lines for _, b in line] or [0.0]
@@ -125,6 +136,7 @@ def plot(x: Sequence[float], curves: Sequence[Curve], *, title: str, across: str
     span = (x[0], x[-1]) if x[-1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
     panel = Panel(left=LEFT, top=TOP, width=SIDE, height=HIGH, x=span, y=ends, log=log)
     shapes: list[Shape] = [Text(x=0, y=10, text=title, size=15, bold=True)] if title else []
+    shapes += [remark(0, NOTE, note, "start", size=11)] if note else []
     shapes += panel.axes(x_ticks=linear_ticks(*panel.x))
     shapes.append(remark(LEFT + SIDE / 2, TOP + HIGH + 30, across, size=11))
     for index, (curve, line) in enumerate(zip(curves, lines, strict=True)):
@@ -132,8 +144,8 @@ def plot(x: Sequence[float], curves: Sequence[Curve], *, title: str, across: str
         if len(points) > 1:
             shapes.append(Line(points=points, stroke=curve.colour, width=2.2, dashed=curve.dashed))
         left = LEFT + 170.0 * index
-        shapes.append(Line(points=((left, 38), (left + 16, 38)), stroke=curve.colour, width=2.2, dashed=curve.dashed))
-        shapes.append(remark(left + 22, 38, curve.name, "start", size=11))
+        shapes.append(Line(points=((left, KEY), (left + 16, KEY)), stroke=curve.colour, width=2.2, dashed=curve.dashed))
+        shapes.append(remark(left + 22, KEY, curve.name, "start", size=11))
     return Drawing(width=LEFT + SIDE + 8, height=TOP + HIGH + BELOW, label=title or across, shapes=tuple(shapes))
 
 

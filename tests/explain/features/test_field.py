@@ -8,7 +8,7 @@ from torch import nn
 
 from convworks.errors import InputError
 from convworks.explain.features.field import receptive_field
-from convworks.explain.features.layer import Layer, last_stage, layer_at, require_map
+from convworks.explain.features.layer import Layer, last_stage, layer_at, outputs_at, require_map
 from convworks.layers.network import Network
 from convworks.models import NAMES
 from convworks.models.catalogue import Shape, create, facts
@@ -36,8 +36,8 @@ def test_no_pixel_counts_for_a_silent_unit() -> None:
     assert field.side == 0
 
 
-def test_the_field_of_a_layer_that_is_called_twice_is_that_of_its_first_call() -> None:
-    """As its output is."""
+def test_of_a_layer_that_is_called_twice_the_call_is_named() -> None:
+    """Its first field is known."""
 
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -47,11 +47,19 @@ def test_the_field_of_a_layer_that_is_called_twice_is_that_of_its_first_call() -
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.convolution(self.convolution(x))  # type: ignore[no-any-return]
 
-    network = Twice()
-    layer = Layer(name="convolution", module=network.convolution)
-    field = receptive_field(network, layer, torch.rand(1, 1, 9, 9))
+    network, images = Twice(), torch.rand(1, 1, 9, 9)
+    first, second = (layer_at(network, f"convolution[{call}]") for call in (1, 2))
+    field = receptive_field(network, first, images)
     assert field.spans == ((3, 5), (3, 5))
     assert field.counting == field.spans
+    assert torch.equal(outputs_at(network, first, images), network.convolution(images))
+    assert torch.equal(outputs_at(network, second, images), network(images))
+    with pytest.raises(InputError, match=r"tap: the receptive field of convolution\[2\] is not known"):
+        receptive_field(network, second, images)
+    with pytest.raises(InputError, match=r"tap: convolution is called 2 times; name one call, for example convolution"):
+        receptive_field(network, layer_at(network, "convolution"), images)
+    with pytest.raises(InputError, match=r"tap: convolution\[3\] is not reached"):
+        outputs_at(network, layer_at(network, "convolution[3]"), images)
 
 
 def test_a_unit_between_the_steps_of_an_up_convolution_sees_nothing() -> None:

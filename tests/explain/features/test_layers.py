@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from small_bundles import small_bundle
 from torch import nn
 
 import convworks
+from convworks.bundle.bundle import save_bundle
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.inputs.images import ImageInput
-from convworks.errors import InputError
+from convworks.errors import InputError, RunError
 from convworks.explain.features.field import fields_at
 from convworks.explain.features.kernels import first_convolution, kernels
 from convworks.explain.features.layer import Layer, layer_at, layers, outputs_at
@@ -39,9 +41,19 @@ def test_the_output_of_a_tap_is_its_activation(predictor: Predictor) -> None:
 def test_a_layer_inside_a_tap_has_both_names() -> None:
     network = create("resnet20").eval()
     assert layer_at(network, "stages.stage1.block1.body.0") == layer_at(network, "stage1.block1.body.0")
-    with pytest.raises(InputError, match=r"--tap: there is no layer 'stage9' \(did you mean 'stage"):
+    with pytest.raises(InputError, match=r"tap: there is no tap 'stage9' \(did you mean 'stage"):
         layer_at(network, "stage9")
     assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_maps_that_overflow_are_refused(tmp_path: Path) -> None:
+    bundle = small_bundle("convnet_digits", 16)
+    nn.init.constant_(bundle.network.stem.conv.weight, 1e38)  # type: ignore[union-attr, arg-type]
+    save_bundle(tmp_path / "bundle", bundle)
+    image = np.full((16, 16, 3), 255, np.uint8)
+    for view in ("maps", "field", "invert"):
+        with pytest.raises(RunError, match=r"stem\.conv: is NaN or infinite: its values overflow"):
+            convworks.visualise(tmp_path / "bundle", view, images=image, tap="stem.conv", device="cpu")
 
 
 def test_kernels_are_the_weights() -> None:
@@ -109,6 +121,15 @@ def test_a_patch_of_a_field_larger_than_the_image_is_as_large_as_the_image() -> 
     cut = patch(images, 0, (0, 1), fields, reads)[..., 0]
     assert cut.tolist() == [[1, 2, 3], [6, 7, 8], [128] * 3, [128] * 3]
     assert patch(images, 0, (2, 0), fields, reads)[..., 0].tolist() == [[128, n, n + 1] for n in (0, 5, 10, 15)]
+
+
+def test_a_patch_that_is_padding_alone_is_grey() -> None:
+    """A unit whose window lies beyond the border, before the image or behind it."""
+    images = torch.arange(20, dtype=torch.uint8).view(1, 1, 4, 5)
+    fields = (Field(spans=((-5, -3),), step=8), Field(spans=((0, 1),), step=1))
+    reads = ImageInput(Preprocessing(size=(4, 5), channels=1, fit="crop", mean=(0,), std=(1,)))
+    for unit in ((0, 0), (2, 3)):  # rows -5 to -3, and 11 to 13
+        assert patch(images, 0, unit, fields, reads)[..., 0].tolist() == [[128] * 2] * 3
 
 
 def test_the_history_of_a_run_ends_with_its_last_weights(long_run: Path) -> None:

@@ -36,17 +36,17 @@ def test_parameters_come_back(orientation: float, frequency: float, phase: float
     """To 2 % of each, of a turn where it is an angle."""
     wanted = known(orientation, frequency, phase)
     noise = 1e-3 * np.random.default_rng(0).normal(size=SIZE)
-    found = fit_gabor(gabor(wanted, SIZE) + noise)
-    assert found.r2 > 0.999
-    turned = (found.orientation - orientation + math.pi / 2) % math.pi - math.pi / 2
-    flipped = abs(found.orientation - orientation) > math.pi / 2  # 0 and pi are the same wave, seen from both sides
+    fit = fit_gabor(gabor(wanted, SIZE) + noise)
+    assert fit.r2 > 0.999
+    turned = (fit.orientation - orientation + math.pi / 2) % math.pi - math.pi / 2
+    flipped = abs(fit.orientation - orientation) > math.pi / 2  # 0 and pi are the same wave, seen from both sides
     expected = -phase if flipped else phase
     assert abs(turned) < 0.02 * math.pi
-    assert abs(math.remainder(found.phase - expected, 2 * math.pi)) < 0.02 * 2 * math.pi
+    assert abs(math.remainder(fit.phase - expected, 2 * math.pi)) < 0.02 * 2 * math.pi
     for name in ("amplitude", "frequency", "width", "length"):
-        assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=0.02), name
-    assert found.x == pytest.approx(wanted.x, abs=0.02 * SIZE[0])
-    assert found.y == pytest.approx(wanted.y, abs=0.02 * SIZE[0])
+        assert getattr(fit, name) == pytest.approx(getattr(wanted, name), rel=0.02), name
+    assert fit.x == pytest.approx(wanted.x, abs=0.02 * SIZE[0])
+    assert fit.y == pytest.approx(wanted.y, abs=0.02 * SIZE[0])
 
 
 @pytest.mark.parametrize("side", [5, 7, 11])
@@ -60,26 +60,26 @@ def test_parameters_come_back_for_kernels_of_all_sizes(side: int) -> None:
             width=rng.uniform(0.8, side / 4),
             length=rng.uniform(0.8, side / 3),
         )
-        found = fit_gabor(gabor(wanted, (side, side)))
+        fit = fit_gabor(gabor(wanted, (side, side)))
         for name in ("amplitude", "frequency", "width", "length"):
-            assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=0.02), (name, wanted)
-        turned = (found.orientation - wanted.orientation + math.pi / 2) % math.pi - math.pi / 2
+            assert getattr(fit, name) == pytest.approx(getattr(wanted, name), rel=0.02), (name, wanted)
+        turned = (fit.orientation - wanted.orientation + math.pi / 2) % math.pi - math.pi / 2
         assert abs(turned) < 0.02 * math.pi
 
 
 def test_a_fit_says_what_it_draws() -> None:
     kernel = np.random.default_rng(1).normal(size=(7, 6))
-    found = fit_gabor(kernel)
-    error = ((kernel - gabor(found, (7, 6))) ** 2).sum()
-    assert found.r2 == pytest.approx(1 - error / ((kernel - kernel.mean()) ** 2).sum(), abs=1e-9)
-    assert 0 <= found.orientation < math.pi
+    fit = fit_gabor(kernel)
+    error = ((kernel - gabor(fit, (7, 6))) ** 2).sum()
+    assert fit.r2 == pytest.approx(1 - error / ((kernel - kernel.mean()) ** 2).sum(), abs=1e-9)
+    assert 0 <= fit.orientation < math.pi
 
 
 def test_a_pattern_in_one_colour_is_its_own_principal_colour() -> None:
     pattern = np.random.default_rng(0).normal(size=(5, 5))
-    found, energy = principal_colour(np.stack([2 * pattern, pattern, -0.5 * pattern]))
+    colour, energy = principal_colour(np.stack([2 * pattern, pattern, -0.5 * pattern]))
     assert energy == pytest.approx(1)
-    np.testing.assert_allclose(found / np.linalg.norm(found), pattern / np.linalg.norm(pattern), atol=1e-9)
+    np.testing.assert_allclose(colour / np.linalg.norm(colour), pattern / np.linalg.norm(pattern), atol=1e-9)
 
 
 def test_controls_tell_gabor_functions_from_noise() -> None:

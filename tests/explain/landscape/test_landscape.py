@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
+import json
+import shutil
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +16,22 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_bundles import small_bundle
+from small_bundles import NARROW, small_bundle
 from squares import write_squares
 from torch import Tensor, nn
 
 import convworks
 from convworks.bundle.bundle import save_bundle
+from convworks.cli.main import run as command
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
-from convworks.explain.landscape import worker
+from convworks.explain.checkpoints import checkpoints_of
+from convworks.explain.landscape import directions, worker
 from convworks.explain.landscape.directions import by_filter, gaussian, trajectory, weights_of
 from convworks.explain.landscape.measure import open_landscape
 from convworks.explain.landscape.plan import read_plan, row_file, write_row
-from convworks.explain.landscape.surface import along
+from convworks.explain.landscape.surface import Problem, along
+from convworks.layers.normalisation.folded import folded
 from convworks.layers.partial import PartialConv2d
 
 POINTS = [(a, b) for a, b in itertools.product((-1.0, -0.4, 0.0, 0.7), (-0.5, 0.0, 1.0))]
@@ -83,9 +89,9 @@ def test_each_filter_of_a_direction_is_as_long_as_that_of_the_weights() -> None:
     moved = copy.deepcopy(network)
     moved.load_state_dict(direction, strict=False)
     for layer, other in zip(network, moved, strict=True):
-        own, found = filters(layer), filters(other)
-        torch.testing.assert_close([each.norm() for each in found], [each.norm() for each in own])
-        assert not torch.allclose(found[0], own[0])
+        own, other_filters = filters(layer), filters(other)
+        torch.testing.assert_close([each.norm() for each in other_filters], [each.norm() for each in own])
+        assert not torch.allclose(other_filters[0], own[0])
 
 
 def filters(layer: nn.Module) -> list[Tensor]:
@@ -113,14 +119,38 @@ def test_the_plane_of_a_path_that_lies_in_one() -> None:
     places = rng.normal(size=(6, 2)) * [3, 1]
     places[-1] = 0
     path = [{"w": torch.from_numpy(5 + basis @ place).view(5, 6)} for place in places]
-    found = trajectory(path, range(6))
-    assert sum(found.variance) == pytest.approx(1)
-    first, second = (each["w"].flatten().numpy() for each in found.directions)
+    plane = trajectory(iter(path), range(6))
+    assert sum(plane.variance) == pytest.approx(1)
+    first, second = (each["w"].flatten().numpy() for each in plane.directions)
     np.testing.assert_allclose([first @ first, second @ second, first @ second], [1, 1, 0], atol=1e-12)
-    for place, each in zip(found.positions, path, strict=True):
+    for place, each in zip(plane.positions, path, strict=True):
         rebuilt = path[-1]["w"].flatten().numpy() + place[0] * first + place[1] * second
         np.testing.assert_allclose(rebuilt, each["w"].flatten().numpy(), atol=1e-9)
-    assert (found.positions[0] >= 0).all()
+    assert (plane.positions[0] >= 0).all()
+
+
+def test_the_plane_of_a_path_that_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time, and some columns at a time: the same plane."""
+    generator = torch.Generator().manual_seed(0)
+    path = [{"a": torch.randn(7, 3, generator=generator), "b": torch.randn(2, 5, generator=generator)} for _ in "1234"]
+    whole = trajectory(path, range(4))
+    monkeypatch.setattr(directions, "VALUES", 12)
+    alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
+    most = 0
+
+    def loaded() -> Iterator[dict[str, Tensor]]:
+        nonlocal most
+        for weights in path:
+            copies = {name: value.clone() for name, value in weights.items()}
+            alive.update(copies.values())
+            most = max(most, len(alive))
+            yield copies
+
+    parts = trajectory(loaded(), range(4))
+    assert most <= 2 * len(path[0])
+    np.testing.assert_allclose(parts.positions, whole.positions, rtol=1e-10, atol=1e-12)
+    for own, other in zip(parts.directions, whole.directions, strict=True):
+        torch.testing.assert_close(own, other)
 
 
 @pytest.mark.parametrize("places", [[0, 0, 0, 0], [3, 2, 1, 0]], ids=["one place", "a line"])
@@ -137,6 +167,8 @@ def test_a_further_process_ends_with_the_one_that_started_it(
     out = tmp_path / "out"
     measured(any_run, out, dimensions=1)
     row_file(out, 0).unlink()
+    opened = open_landscape(read_plan(out))
+    directions.write_directions(out / "directions.safetensors", opened.directions)
     monkeypatch.setattr("sys.argv", ["worker", str(out), "0", "-1"])
     with pytest.raises(SystemExit, match="the process that started this one has ended"):
         worker.main()
@@ -148,8 +180,8 @@ def measured(run: Path, out: Path, **options: Any) -> dict[str, Any]:
 
 
 def test_the_middle_is_the_loss_of_the_bundle(any_run: Path, tmp_path: Path) -> None:
-    found = measured(any_run, tmp_path / "out")
-    numbers = np.load(found["numbers"])
+    answer = measured(any_run, tmp_path / "out")
+    numbers = np.load(answer["numbers"])
     assert numbers["loss"].shape == numbers["top1"].shape == (3, 3)
     opened = open_landscape(read_plan(tmp_path / "out"))
     problem = opened.problem
@@ -157,7 +189,9 @@ def test_the_middle_is_the_loss_of_the_bundle(any_run: Path, tmp_path: Path) -> 
     expected = problem.measure(problem.predictor.trained)
     assert numbers["loss"][1, 1] == pytest.approx(expected["loss"], rel=1e-4)
     assert numbers["top1"][1, 1] == expected["top1"]
-    assert (tmp_path / "out" / "landscape.png").read_bytes().startswith(b"\x89PNG")
+    assert Path(answer["picture"]).read_bytes().startswith(b"\x89PNG")
+    assert (answer["source"], answer["split"]) == ("digits", "test")
+    assert "40 images of digits (test)" in Path(answer["vector"]).read_text()
     other = open_landscape(replace(read_plan(tmp_path / "out"), seed=1))
     name = next(iter(opened.directions[0]))
     ways = [each[name] for each in (*opened.directions, *other.directions)]
@@ -172,11 +206,26 @@ def test_the_images_that_the_run_held_out_are_a_split(any_run: Path, tmp_path: P
 def test_the_target_of_an_autoencoder_is_its_input_though_there_are_masks(tmp_path: Path) -> None:
     save_bundle(tmp_path / "bundle", small_bundle("autoencoder_conv", 16, task="reconstruction"))
     folder = write_squares(tmp_path / "squares", 4)
-    found = convworks.landscape(
+    answer = convworks.landscape(
         tmp_path / "bundle", data=folder, points=3, dimensions=1, out=tmp_path / "out", device="cpu"
     )
-    numbers = np.load(found["numbers"])
+    numbers = np.load(answer["numbers"])
     np.testing.assert_allclose(numbers["psnr"], -10 * np.log10(numbers["loss"]), rtol=1e-4)
+
+
+def test_a_network_that_segments_has_a_landscape(tmp_path: Path) -> None:
+    bundle = small_bundle("unet_padded", 16, task="segmentation", classes="01", table=NARROW)
+    save_bundle(tmp_path / "bundle", bundle)
+    folder = write_squares(tmp_path / "squares", 6)
+    answer = convworks.landscape(
+        tmp_path / "bundle", data=folder, points=3, out=tmp_path / "out", device="cpu", precision="float32"
+    )
+    numbers = np.load(answer["numbers"])
+    problem = open_landscape(read_plan(tmp_path / "out")).problem
+    expected = problem.measure(problem.predictor.trained)
+    for name, value in expected.items():
+        assert numbers[name].shape == (3, 3)
+        assert numbers[name][1, 1] == pytest.approx(value, rel=1e-4)
 
 
 def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_path: Path) -> None:
@@ -200,25 +249,85 @@ def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_p
             measured(any_run, out, resume=True)
 
 
-def test_several_processes_measure_the_same(any_run: Path, tmp_path: Path) -> None:
-    one = np.load(measured(any_run, tmp_path / "one")["numbers"])["loss"]
-    two = np.load(measured(any_run, tmp_path / "two", workers=2)["numbers"])["loss"]
-    np.testing.assert_allclose(two, one, rtol=1e-5)
+def test_of_a_line_each_point_is_kept(any_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = np.load(measured(any_run, out, dimensions=1)["numbers"])["loss"]
+    write_row(out, 0, [{"loss": 7.0, "top1": None}])
+    row_file(out, 2).unlink()
+    again = np.load(measured(any_run, out, dimensions=1, resume=True)["numbers"])["loss"]
+    np.testing.assert_array_equal(again, [[7.0, *first[0, 1:]]])
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    """One process has as many threads as each of several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.parametrize("options", [{"dimensions": 1}, {"directions": "trajectory"}], ids=["line", "plane of a run"])
+def test_several_processes_measure_the_same(options: dict[str, Any], long_run: Path, tmp_path: Path) -> None:
+    one = np.load(measured(long_run, tmp_path / "one", **options)["numbers"])["loss"]
+    two = np.load(measured(long_run, tmp_path / "two", workers=2, **options)["numbers"])["loss"]
+    np.testing.assert_array_equal(two, one)
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
+
+
+def test_published_weights_have_a_landscape(any_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shutil.copytree(any_run / "bundle", tmp_path / "convworks" / "bundles" / "resnet20-cifar10")
+    measured("resnet20:cifar10", tmp_path / "out", dimensions=1)  # type: ignore[arg-type]
+    assert (tmp_path / "out" / "landscape.svg").is_file()
 
 
 def test_the_path_of_a_run(long_run: Path, any_run: Path, tmp_path: Path) -> None:
-    """The loss at the last checkpoint is that of its projection: it is the middle of the plane."""
-    found = measured(long_run, tmp_path / "out", directions="trajectory")
-    assert len(found["steps"]) == len(found["loss_true"]) == len(found["loss_projected"]) == 3
-    assert found["loss_true"][-1] == pytest.approx(found["loss_projected"][-1], rel=1e-5)
-    assert found["loss_true"][0] > found["loss_true"][-1]
-    numbers = np.load(found["numbers"])
+    """The loss at the last checkpoint is that of its projection: it is the middle of the plane.
+
+    The others are projected here once more, from the weights of each checkpoint.
+    """
+    answer = measured(long_run, tmp_path / "out", directions="trajectory")
+    assert len(answer["steps"]) == len(answer["loss_true"]) == len(answer["loss_projected"]) == 3
+    assert answer["loss_true"][-1] == pytest.approx(answer["loss_projected"][-1], rel=1e-5)
+    assert answer["loss_true"][0] > answer["loss_true"][-1]
+    numbers = np.load(answer["numbers"])
+    opened = open_landscape(read_plan(tmp_path / "out"))
+    checkpoints = checkpoints_of(long_run, opened.problem.predictor.trained, "here", least=3)
+    networks = [folded(network) for network in checkpoints.networks()]
+    axes, path = (
+        [np.concatenate([each[name].numpy().ravel().astype(float) for name in opened.directions[0]]) for each in every]
+        for every in (opened.directions, map(weights_of, networks))
+    )
+    for index, weights in enumerate(path):
+        coefficients = [axis @ (weights - path[-1]) for axis in axes]
+        np.testing.assert_allclose(numbers["positions"][index], coefficients, rtol=1e-4, atol=1e-5)
+        start, projected = 0, path[-1] + coefficients[0] * axes[0] + coefficients[1] * axes[1]
+        for value in weights_of(networks[-1]).values():
+            value.copy_(torch.from_numpy(projected[start : start + value.numel()]).view(value.shape))
+            start += value.numel()
+        expected = opened.problem.measure(networks[-1])["loss"]
+        assert answer["loss_projected"][index] == pytest.approx(expected, rel=1e-4)
     assert numbers["across"][0] < numbers["positions"][:, 0].min()
     assert numbers["positions"][:, 0].max() < numbers["across"][-1]
     with pytest.raises(InputError, match=r"directions='trajectory': .* has 1 checkpoint, 3 are needed"):
         measured(any_run, tmp_path / "none", directions="trajectory")
     with pytest.raises(InputError, match=r"directions='trajectory': .* is not a run"):
         measured(long_run / "bundle", tmp_path / "none", directions="trajectory")
+
+
+def test_losses_that_are_not_finite_are_said(
+    long_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Problem, "measure", lambda _problem, _network: {"loss": np.nan, "top1": 0.1})
+    words = ["landscape", str(long_run), "--data", "digits", "--points", "3", "--directions", "trajectory"]
+    assert command([*words, "--json", "--out", str(tmp_path / "json")]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["loss_true"] == answer["loss_projected"] == [None] * 3
+    assert (answer["loss"], answer["not_finite"]) == (None, 9)
+    assert command([*words, "--out", str(tmp_path / "text")]) == 0
+    assert "loss of the first: not finite, of its projection: not finite" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,18 @@ import typer
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import LOOK
-from convworks.cli.options import Bundle, Debug, Device, Json, Precision, Split
+from convworks.cli.options import Debug, Device, Json, Precision, Split
 from convworks.errors import counted
 
 
 @app.command(rich_help_panel=LOOK)
 def landscape(
-    bundle: Bundle,
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            help="The folder of a bundle or a run, or published weights such as resnet20:cifar10.", metavar="BUNDLE"
+        ),
+    ],
     data: Annotated[str, typer.Option(metavar="SOURCE", help="A labelled source: a name or a path.")],
     split: Split = None,
     images: Annotated[int, typer.Option(min=1, metavar="N", help="Number of images, evenly from the split.")] = 1000,
@@ -70,7 +75,7 @@ def landscape(
     )
     ends = values["loss"]
     extent = f"loss from {ends['lowest']:.4g} to {ends['highest']:.4g}" if ends else "no finite loss"
-    many = counted(values["images"], "image")
+    many = f"{counted(values['images'], 'image')} of {values['source']} ({values['split']})"
     lines = [f"{counted(values['points'], 'point')} on {many} in {values['seconds']:.1f} s: {extent}"]
     if values["not_finite"]:
         lines.append(f"not finite at {counted(values['not_finite'], 'point')}, which are grey")
@@ -78,9 +83,13 @@ def landscape(
         first, second = values["variance"]
         lines.append(
             f"the plane holds {first + second:.0%} of the movement between {len(values['steps'])} checkpoints; loss of "
-            f"the first: {values['loss_true'][0]:.4g}, of its projection: {values['loss_projected'][0]:.4g}"
+            f"the first: {_loss(values['loss_true'][0])}, of its projection: {_loss(values['loss_projected'][0])}"
         )
     words = ["convworks", "landscape", str(bundle), "--data", data]
     other = "--seed 1" if directions == "trajectory" or dimensions == 2 else "--dimensions 2"
     lines += [f"picture: {values['picture']}", f"next: {shlex.join(words)} {other}"]
     return Answer(values=values, text="\n".join(lines))
+
+
+def _loss(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"

@@ -33,15 +33,15 @@ def visualise(
     ],
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE", help="For maps, field and invert: images, folders or glob patterns."),
+        typer.Argument(metavar="IMAGE", help="For maps, field, invert and history: images, folders or glob patterns."),
     ] = None,
     show: Annotated[str, typer.Option(metavar="VIEW", help=f"What to draw: {', '.join(VIEWS)}.")] = "kernels",
     tap: Annotated[
         str | None,
         typer.Option(
             metavar="TAP",
-            help="The layer; `convworks models NAME` lists them.  [default: the last stage; kernels, gabor: the first "
-            "convolution; embedding: before the last layer]",
+            help="The layer; `convworks models NAME` lists them.  [default: the last stage; kernels, gabor, history "
+            "without images: the first convolution; embedding: before the last layer]",
         ),
     ] = None,
     channels: Annotated[
@@ -64,8 +64,8 @@ def visualise(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="The folder for the pictures (.png) and their numbers (.npz).  [default: visualised, or visualised-2, "
-            "... to replace nothing]",
+            help="The folder for the pictures (.png, .svg) and their numbers (.npz).  [default: visualised, or "
+            "visualised-2, ... to replace nothing]",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -76,8 +76,8 @@ def visualise(
 ) -> Answer:
     """Show kernels, maps, patches, receptive fields, preferred images.
 
-    Views: kernels, gabor (functions fitted to kernels), maps, field, invert (of images), patches, embedding (of a
-    source), maximise.
+    Views: kernels, gabor (functions fitted to kernels), maximise (preferred images), maps, field, invert (of images),
+    patches, embedding (of a source), history (kernels, or maps of images, at the checkpoints of a run).
     """
     began = time.perf_counter()
     options = Options(
@@ -124,7 +124,7 @@ def visualise(
 
 
 def _write(folder: Path, views: Iterator[Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Write each view as a picture and an archive of its numbers; return the rows of the answer, and its lines."""
+    """Write each view as pictures and an archive of its numbers; return the rows of the answer, and its lines."""
     import numpy as np
 
     from convworks.charts.draw_file import write_drawing
@@ -134,18 +134,19 @@ def _write(folder: Path, views: Iterator[Any]) -> tuple[list[dict[str, Any]], li
     lines: list[str] = []
     for each in views:
         folder.mkdir(parents=True, exist_ok=True)
-        picture, numbers = _paths(folder, [each.name])
-        write_drawing(picture, each.drawing)
+        picture, vector, numbers = _paths(folder, [each.name])
+        for path in (picture, vector):
+            write_drawing(path, each.drawing)
         archive = io.BytesIO()
         np.savez(archive, **each.arrays)
         write_bytes(numbers, archive.getvalue())
-        rows.append({**each.values, "picture": str(picture), "numbers": str(numbers)})
+        rows.append({**each.values, "picture": str(picture), "vector": str(vector), "numbers": str(numbers)})
         lines += each.lines
     return rows, lines
 
 
 def _paths(folder: Path, stems: Sequence[str]) -> list[Path]:
-    return [folder / f"{stem}{suffix}" for stem in stems for suffix in (".png", ".npz")]
+    return [folder / f"{stem}{suffix}" for stem in stems for suffix in (".png", ".svg", ".npz")]
 
 
 def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:

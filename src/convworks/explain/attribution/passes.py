@@ -6,20 +6,17 @@ that are called several times, functions without a module and operations in plac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convworks.errors import InputError, nearest
 from convworks.explain.attribution.rectifiers import count_relus
 from convworks.explain.attribution.target import Target
+from convworks.explain.taps import tapping
 from convworks.layers.mode import evaluating
-from convworks.layers.network import Network
 
 #: Values of a batch that pass at a time; more rows are divided.
 VALUES = 1 << 20
@@ -102,62 +99,6 @@ def outputs_of(network: nn.Module, images: Tensor, tap: str | None = None) -> Te
     with torch.no_grad(), evaluating(network), tapping(network, [tap] if tap else []) as activations:
         output: Tensor = network(images)
     return activations[tap] if tap else output
-
-
-@contextmanager
-def tapping(network: nn.Module, taps: Sequence[str]) -> Iterator[Mapping[str, Tensor]]:
-    """Give the activations at some taps, which are there when the network has run.
-
-    A tap is that of a `Network`, or the name of any module; of one that is called several times, `name[2]` is the
-    second call. What follows works on a copy, so that no operation in place changes an activation. Raises InputError
-    for a tap that is unknown, or not one tensor, or that was not reached.
-    """
-    names = {tap: call_of(tap) for tap in dict.fromkeys(taps)}
-    modules = {name: module_at(network, name) for name, _ in names.values()}
-    calls: dict[str, list[Tensor]] = {name: [] for name in modules}
-    activations: dict[str, Tensor] = {}
-
-    def record(name: str) -> Callable[[nn.Module, object, object], Tensor]:
-        def hook(_module: nn.Module, _inputs: object, output: object) -> Tensor:
-            if not isinstance(output, Tensor):
-                raise InputError("tap", f"the output of {name} is not one tensor", "name a layer inside or beside it")
-            calls[name].append(output)
-            return output.clone()
-
-        return hook
-
-    handles = [module.register_forward_hook(record(name)) for name, module in modules.items()]
-    try:
-        yield activations
-    finally:
-        for handle in handles:
-            handle.remove()
-    for tap, (name, number) in names.items():
-        count = len(calls[name])
-        if number is None and count > 1:
-            reason = f"{name} is called {count} times"
-            raise InputError("tap", reason, f"name one call, for example {name}[{count}]")
-        if not count or (number or 1) > count:
-            raise InputError("tap", f"{tap} is not reached on the way to the output", "name another one")
-        activations[tap] = calls[name][(number or 1) - 1]
-
-
-def module_at(network: nn.Module, name: str) -> nn.Module:
-    """Return the module at a tap, or with a name as in `named_modules`; InputError for an unknown one."""
-    modules = dict(network.named_modules())
-    if isinstance(network, Network) and name in network.taps:
-        return network.tapped(name)
-    if name and name in modules:
-        module: nn.Module = modules[name]
-        return module
-    known = network.taps if isinstance(network, Network) else [each for each in modules if each]
-    raise InputError("tap", f"there is no tap {name!r}{nearest(name, [*known, *modules])}", f"taps: {', '.join(known)}")
-
-
-def call_of(tap: str) -> tuple[str, int | None]:
-    """Return the name in a tap, and the number of the call that it names, if any."""
-    named = re.fullmatch(r"(.+)\[(\d+)\]", tap)
-    return (named[1], int(named[2])) if named else (tap, None)
 
 
 def in_chunks(rows: int, sample: Tensor) -> Iterator[slice]:

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convworks.explain.attribution.passes import BackwardRule, Pass, call_of, forward_backward, module_at
+from convworks.explain.attribution.passes import BackwardRule, Pass, forward_backward
 from convworks.explain.attribution.target import Target
+from convworks.explain.taps import call_of, module_at
 from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
 

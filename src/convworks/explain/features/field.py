@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convworks.errors import InputError
 from convworks.explain.features.layer import Layer, frozen, outputs_at, require_map
+from convworks.explain.taps import call_of
 from convworks.inference.runtime import finite
 from convworks.models.analysis.receptive import receptive_fields
 from convworks.ops.receptive import Field
@@ -57,9 +58,11 @@ class ReceptiveField:
 
 def fields_at(network: nn.Module, layer: Layer, channels: int, size: Sequence[int]) -> tuple[Field, ...]:
     """Return the theoretical field of the units of a layer along each axis, for images of `size`."""
-    for name, fields in receptive_fields(network, channels, size).items():
-        if name.removeprefix("stages.") == layer.name:
-            return fields
+    module, call = call_of(layer.name)
+    if call in (None, 1):  # of a module that is called several times, the first field is known
+        for name, fields in receptive_fields(network, channels, size).items():
+            if name.removeprefix("stages.") == module:
+                return fields
     raise InputError("--tap", f"the receptive field of {layer.name} is not known", "name another layer")
 
 

@@ -34,7 +34,7 @@ def invert(
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
 ) -> Inverted:
-    """Return images whose activations at a layer are those of `images` (0 to 1), found from noise.
+    """Return images whose activations at a layer are those of `images` (0 to 1), from noise.
 
     The sum of the relative squared error, the total variation and the norm of order ALPHA is minimised. What the layer
     does not keep comes out smooth and grey. Raises InputError for activations that are all 0.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
 
 import numpy as np
 import torch
@@ -13,27 +12,34 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.errors import InputError, nearest
+from convworks.errors import InputError, RunError
+from convworks.explain.taps import call_of, module_at, tapping
+from convworks.inference.limits import NO_OVERFLOW
 from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A module of a network, by its name without `stages.`."""
+    """A module of a network by its tap, without `stages.`: its name, with the number of the call if there are several.
+
+    `once` says that there is only one, so that the network need not be computed further.
+    """
 
     name: str
     module: nn.Module
+    once: bool = False
+
+    @property
+    def tap(self) -> str:
+        """What is read."""
+        return f"{self.name}[1]" if self.once else self.name
 
 
-def layer_at(network: Network, name: str) -> Layer:
-    """Return a layer by its name; an unknown name raises InputError with its nearest neighbours."""
-    modules = layers(network)
-    short = name.removeprefix("stages.")
-    if short not in modules:
-        remedy = f"name a tap ({', '.join(network.taps[:8])}, ...), or a layer inside one"
-        raise InputError("--tap", f"there is no layer {name!r}{nearest(short, modules)}", remedy)
-    return Layer(name=short, module=modules[short])
+def layer_at(network: nn.Module, tap: str) -> Layer:
+    """Return a layer by its tap (taps.py); an unknown one raises InputError with its nearest neighbours."""
+    name = tap.removeprefix("stages.")
+    return Layer(name=name, module=module_at(network, call_of(name)[0]))
 
 
 def layers(network: Network) -> dict[str, nn.Module]:
@@ -51,29 +57,15 @@ def last_stage(network: Network) -> str:
 def outputs_at(network: nn.Module, layer: Layer, inputs: Tensor) -> Float[Tensor, "b c *size"]:
     """Return the output of a layer for a batch as the network reads it, in evaluation mode.
 
-    Later layers are not computed, and so change nothing in place; a layer that is called several times gives the output
-    of its first call. Raises InputError for a layer that does not output one tensor, or is not part of the computation.
+    Raises InputError for a layer that does not output one tensor, is not part of the computation, or is called several
+    times, and RunError for values that are not finite.
     """
-    handle = layer.module.register_forward_hook(_stop)
-    try:
-        with evaluating(network):
-            network(inputs)
-    except _Reached as reached:
-        if not isinstance(reached.output, Tensor):
-            raise InputError("--tap", f"{layer.name} does not output one tensor", "name a layer inside it") from None
-        return reached.output
-    finally:
-        handle.remove()
-    raise InputError("--tap", f"{layer.name} is not computed for an answer", "name another layer")
-
-
-class _Reached(Exception):  # noqa: N818  # not an error: it ends the forward pass
-    def __init__(self, output: object) -> None:
-        self.output = output
-
-
-def _stop(_module: nn.Module, _inputs: object, output: object) -> NoReturn:
-    raise _Reached(output)
+    with evaluating(network), tapping(network, [layer.tap], stop=True) as activations:
+        network(inputs)
+    output = activations[layer.tap]
+    if not output.isfinite().all():
+        raise RunError(layer.name, "is NaN or infinite: its values overflow", NO_OVERFLOW)
+    return output
 
 
 @contextmanager

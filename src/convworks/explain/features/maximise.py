@@ -118,9 +118,9 @@ def _climb(
         optimizer.step()
     with torch.no_grad():
         images = spectrum.images()
-        found = own(images)
-        lost = (found <= 0) & (strength > 0)
-        return Preferred(images=_where(lost, fired, images), responses=_where(lost, strength, found), before=before)
+        last = own(images)
+        lost = (last <= 0) & (strength > 0)
+        return Preferred(images=_where(lost, fired, images), responses=_where(lost, strength, last), before=before)
 
 
 def _where(condition: Bool[Tensor, " b"], one: Tensor, other: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ def patch(
     for field, place, length in zip(fields, unit, pixels.shape, strict=False):
         span = field.span(place) or (0, length - 1)
         windows.append((0, length - 1) if span[1] - span[0] + 1 >= length else span)
-        seen.append(slice(max(span[0], 0), min(span[1], length - 1) + 1))
+        seen.append(slice(max(span[0], 0), max(min(span[1] + 1, length), 0)))  # empty where it is padding alone
     (top, bottom), (left, right) = windows
     cut = np.full((bottom - top + 1, right - left + 1, pixels.shape[2]), GREY, np.uint8)
     inside = pixels[seen[0], seen[1]]

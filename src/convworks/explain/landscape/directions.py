@@ -5,20 +5,26 @@ Biases and the parameters of normalisation stay where they are, as in Li et al. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float64
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from convworks.bundle.tensors import load_tensors
 from convworks.errors import InputError
+from convworks.files import write_bytes
 from convworks.layers.partial import PartialConv2d
 
 Weights = Mapping[str, Tensor]
 
 FLAT = 1e-12  # of the squared movement, what is rounding
+VALUES = 1 << 23  # of all checkpoints in memory at a time
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
@@ -80,33 +86,66 @@ class Trajectory:
     variance: tuple[float, float]
 
 
-def trajectory(path: Sequence[Weights], steps: Sequence[int]) -> Trajectory:
+def trajectory(path: Iterable[Weights], steps: Sequence[int]) -> Trajectory:
     """Return the principal plane of the differences to the last of three or more (Li et al. 2018, section 7).
 
-    Raises InputError if they span none.
+    `path` is gone through once, and may load each of the weights when it is needed: they are kept in a temporary file.
+    Raises InputError if they span no plane.
     """
-    last = path[-1]
-    moved = torch.stack(
-        [torch.cat([(each[name] - last[name]).flatten().double().cpu() for name in last]) for each in path[:-1]]
-    )
-    # As the components are combinations of a few differences, their products suffice.
-    values, vectors = torch.linalg.eigh(moved @ moved.T)
-    if not values[-2] > FLAT * values[-1]:
-        reason = "the weights of the checkpoints span no plane"
-        raise InputError("--directions trajectory", reason, "give a run whose weights changed between three of them")
-    vectors = vectors * torch.where(vectors[0] < 0, -1.0, 1.0)  # a run begins on the positive side of both axes
-    axes = [(moved.T @ vectors[:, -number]) / values[-number].sqrt() for number in (1, 2)]
-    positions = torch.stack([moved @ axis for axis in axes], 1)
-    positions = torch.cat([positions, positions.new_zeros(1, 2)])
-    total = float(values.clamp_min(0).sum())
+    with tempfile.TemporaryFile() as file:
+        for weights in path:
+            last, flat = weights, torch.cat([value.flatten() for value in weights.values()]).cpu()
+            file.write(flat.numpy().tobytes())
+        file.flush()
+        kept = np.memmap(file, flat.numpy().dtype, "r", shape=(len(steps), len(flat)))
+        # As the components are combinations of a few differences, the products of these suffice.
+        products = sum(
+            (moved @ moved.T for _, moved in _differences(kept)), torch.zeros(len(steps) - 1, len(steps) - 1).double()
+        )
+        values, vectors = torch.linalg.eigh(products)
+        if not values[-2] > FLAT * values[-1]:
+            reason = "the weights of the checkpoints span no plane"
+            raise InputError(
+                "--directions trajectory", reason, "give a run whose weights changed between three of them"
+            )
+        values, vectors = values[[-1, -2]].sqrt(), vectors[:, [-1, -2]]
+        vectors *= torch.where(vectors[0] < 0, -1.0, 1.0)  # a run begins on the positive side of both axes
+        axes = torch.empty(2, len(flat), dtype=flat.dtype)
+        for part, moved in _differences(kept):
+            axes[:, part] = ((vectors / values).T @ moved).to(flat.dtype)
+    positions = torch.cat([vectors * values, vectors.new_zeros(1, 2)])
+    variance = (values.square() / products.trace()).tolist()
     return Trajectory(
         directions=(_unflattened(axes[0], last), _unflattened(axes[1], last)),
         steps=tuple(steps),
         positions=positions.numpy(),
-        variance=(float(values[-1]) / total, float(values[-2]) / total),
+        variance=(variance[0], variance[1]),
     )
+
+
+def _differences(flat: np.ndarray) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the differences of all rows to the last, some columns at a time."""
+    width = max(1, VALUES // len(flat))
+    for first in range(0, flat.shape[1], width):
+        part = slice(first, first + width)
+        yield part, torch.from_numpy(flat[:-1, part].astype(np.float64) - flat[-1, part])
 
 
 def _unflattened(flat: Tensor, like: Weights) -> dict[str, Tensor]:
     parts = torch.split(flat, [value.numel() for value in like.values()])
     return {name: part.view(value.shape).to(value) for part, (name, value) in zip(parts, like.items(), strict=True)}
+
+
+def write_directions(file: Path, directions: Sequence[Weights]) -> None:
+    """Write directions into a file, for other processes."""
+    tensors = {f"{number}.{name}": value for number, each in enumerate(directions) for name, value in each.items()}
+    write_bytes(file, save({name: value.contiguous() for name, value in tensors.items()}))
+
+
+def read_directions(file: Path) -> list[Weights]:
+    """Return the directions in a file, of which there are two."""
+    tensors = load_tensors(file)
+    return [
+        {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+        for start in ("0.", "1.")
+    ]

@@ -18,11 +18,12 @@ from convworks.data.sources.open import open_source
 from convworks.data.targets.samples import with_targets
 from convworks.explain.checkpoints import Checkpoints, checkpoints_of
 from convworks.explain.landscape.directions import Trajectory, Weights, by_filter, gaussian, trajectory, weights_of
-from convworks.explain.landscape.plan import Plan, read_row, write_row
-from convworks.explain.landscape.surface import Problem, along, finite
+from convworks.explain.landscape.plan import Plan, json_number, read_row, write_row
+from convworks.explain.landscape.surface import Problem, along
 from convworks.inference.held_out import with_held_out
 from convworks.inference.load import load
 from convworks.inference.predictor import choose_split
+from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
 
 
@@ -44,10 +45,10 @@ class Landscape:
     def measure_rows(self, folder: Path, rows: Sequence[int], report: Callable[[], None] | None = None) -> None:
         """Measure some rows, and write each into its file; `report` is called after each point."""
         for number in rows:
-            points = self.plan.row(number)
+            points = self.plan.rows[number]
             measured = []
             for values in along(self.network, self.directions[: len(points[0])], points, self.problem.measure):
-                measured.append(finite(values))
+                measured.append({name: json_number(value) for name, value in values.items()})
                 if report is not None:
                     report()
             write_row(folder, number, measured)
@@ -63,13 +64,45 @@ class Landscape:
         }
 
 
-def open_landscape(plan: Plan) -> Landscape:
-    """Load what a plan names; InputError for what it cannot be made of."""
+def open_landscape(plan: Plan, directions: Sequence[Weights] | None = None) -> Landscape:
+    """Load what a plan names; InputError for what it cannot be made of.
+
+    With `directions`, which another process has computed, checkpoints are not read again.
+    """
+    problem = open_problem(plan)
+    trained = problem.predictor.trained
+    path, checkpoints = None, None
+    if plan.directions == "trajectory":
+        where = "--directions trajectory"
+        checkpoints = checkpoints_of(Path(plan.bundle), trained, where, least=3)
+        network = movable(checkpoints.at(checkpoints.steps[-1]))
+        if directions is None:
+            path = trajectory(map(weights_of, map(folded, checkpoints.networks())), checkpoints.steps)
+            directions = path.directions
+    else:
+        network = movable(trained)
+        if directions is None:
+            # Planes of two seeds have no direction in common.
+            seeds = (2 * plan.seed, 2 * plan.seed + 1)
+            directions = [by_filter(gaussian(weights_of(network), seed), network) for seed in seeds]
+    weights = weights_of(network)
+    return Landscape(
+        plan=plan,
+        problem=problem,
+        network=network,
+        directions=[{name: value.to(weights[name]) for name, value in each.items()} for each in directions],
+        trajectory=path,
+        checkpoints=checkpoints,
+    )
+
+
+def open_problem(plan: Plan) -> Problem:
+    """Load the bundle and the images of a plan; InputError for what is not there."""
     source = open_source(plan.data, report=downloading())
     predictor = load(plan.bundle, device=plan.device, precision=plan.precision)
     bundle, task = predictor.bundle, predictor.task
     source = ignoring(with_held_out(source, plan.split, [bundle]), bundle.ignore)
-    _, split = choose_split(source, plan.split)
+    name, split = choose_split(source, plan.split)
     split = task.target.match(source, split, bundle.classes)
     chosen = np.linspace(0, len(split) - 1, min(plan.images, len(split))).round().astype(np.int64)
     split = split.select(chosen)
@@ -77,31 +110,19 @@ def open_landscape(plan: Plan) -> Landscape:
     samples, _ = with_targets(predictor.input.open(split), task.target, split, bundle.preprocessing)
     counts = torch.ones(max(1, len(bundle.classes)), dtype=torch.int64)
     loss = task.loss(task.losses[0](), counts, None, len(split))
-    problem = Problem(predictor=predictor, samples=samples.to(predictor.runtime.device), loss=loss)
-    if plan.directions == "trajectory":
-        where = "--directions trajectory"
-        checkpoints = checkpoints_of(Path(plan.bundle), predictor.trained, where, least=3)
-        networks = [folded(network).requires_grad_(False) for network in checkpoints.networks()]
-        path = trajectory([weights_of(network) for network in networks], checkpoints.steps)
-        return Landscape(
-            plan=plan,
-            problem=problem,
-            network=networks[-1],
-            directions=path.directions,
-            trajectory=path,
-            checkpoints=checkpoints,
-        )
-    network = copy.deepcopy(folded(predictor.trained)).requires_grad_(False)
-    weights = weights_of(network)
-    # Planes of two seeds have no direction in common.
-    directions = [by_filter(gaussian(weights, 2 * plan.seed + number), network) for number in (0, 1)]
-    return Landscape(plan=plan, problem=problem, network=network, directions=directions)
+    samples = samples.to(predictor.runtime.device)
+    return Problem(predictor=predictor, samples=samples, source=source.name, split=name, loss=loss)
+
+
+def movable(network: Network) -> Network:
+    """Return a folded copy of a network, all of whose weights may be changed in place."""
+    return copy.deepcopy(folded(network)).requires_grad_(False)
 
 
 def read_rows(folder: Path, plan: Plan, metric: str) -> dict[str, np.ndarray]:
-    """Return loss and metric at every point as arrays [rows, points], NaN where they are not finite."""
-    rows = [read_row(folder, number) for number in range(len(plan.down))]
+    """Return loss and metric at every point as arrays [down, across], NaN where they are not finite."""
+    points = [point for number in range(len(plan.rows)) for point in read_row(folder, number)]
     return {
-        name: np.array([[np.nan if point[name] is None else point[name] for point in row] for row in rows])
+        name: np.array([point[name] for point in points], np.float64).reshape(len(plan.down), len(plan.across))
         for name in ("loss", metric)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from convworks.errors import InputError
 from convworks.signed import Kind, read_signed, write_signed
 
 NAME, ROWS = "landscape.json", "rows"
+DIRECTIONS = "directions.safetensors"  # while several processes measure
 FORMAT = 1
 PLAN = Kind(
     name="the description of a landscape",
@@ -39,8 +41,8 @@ DECIDED_BY = {
 class Plan:
     """A grid of points in a plane (or on a line, where `down` is only 0) and what is measured there.
 
-    `across` and `down` are the coefficients of the two directions; a row is all points with one of `down`. `weights` is
-    the checksum of the bundle, `images` the number of images, evenly from the split.
+    `across` and `down` are the coefficients of the two directions. `weights` is the checksum of the bundle, `images`
+    the number of images, evenly from the split.
     """
 
     bundle: str
@@ -64,9 +66,12 @@ class Plan:
         names = (f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name))
         return next((DECIDED_BY.get(name, f"--{name}") for name in names), "")
 
-    def row(self, number: int) -> list[tuple[float, ...]]:
-        """Return the points of a row."""
-        return [(x, self.down[number]) if len(self.down) > 1 else (x,) for x in self.across]
+    @property
+    def rows(self) -> list[list[tuple[float, ...]]]:
+        """The points by row, which is what one process measures at a time: on a line, each point is a row."""
+        if len(self.down) == 1:
+            return [[(x,)] for x in self.across]
+        return [[(x, y) for x in self.across] for y in self.down]
 
 
 def read_plan(folder: Path) -> Plan:
@@ -99,6 +104,11 @@ def read_row(folder: Path, number: int) -> list[dict[str, float | None]]:
     return points
 
 
+def json_number(value: float) -> float | None:
+    """Return a number as JSON can hold it: None if it is not finite."""
+    return value if math.isfinite(value) else None
+
+
 def missing(folder: Path, plan: Plan) -> list[int]:
     """Return the rows that are not measured yet."""
-    return [number for number in range(len(plan.down)) if not row_file(folder, number).is_file()]
+    return [number for number in range(len(plan.rows)) if not row_file(folder, number).is_file()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,10 +47,15 @@ def _move(weights: Weights, centre: Weights, directions: Sequence[Weights], poin
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is measured at a point: a loss and the metrics of a task, on samples that stay in memory."""
+    """What is measured at a point: a loss and the metrics of a task, on samples that stay in memory.
+
+    `source` and `split` are the names of where they come from.
+    """
 
     predictor: Predictor
     samples: Samples
+    source: str
+    split: str
     loss: Loss
 
     @property
@@ -81,8 +86,3 @@ class Alone:
     def summed(self, values: Tensor) -> Tensor:
         """Return the values."""
         return values.double()
-
-
-def finite(measured: Mapping[str, float]) -> dict[str, float | None]:
-    """Return numbers as JSON can hold them: None for those that are not finite."""
-    return {name: value if abs(value) < float("inf") else None for name, value in measured.items()}

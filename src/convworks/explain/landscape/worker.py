@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from convworks.errors import ConvworksError
+from convworks.explain.landscape.directions import read_directions
 from convworks.explain.landscape.measure import open_landscape
-from convworks.explain.landscape.plan import read_plan
+from convworks.explain.landscape.plan import DIRECTIONS, read_plan
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
             sys.exit("the process that started this one has ended")
 
     try:
-        opened = open_landscape(read_plan(folder))
+        opened = open_landscape(read_plan(folder), read_directions(folder / DIRECTIONS))
         stay()
         opened.measure_rows(folder, rows, stay)
     except ConvworksError as error:

@@ -14,8 +14,9 @@ import torch
 
 from convworks.console import rate_of
 from convworks.errors import RunError
+from convworks.explain.landscape.directions import write_directions
 from convworks.explain.landscape.measure import Landscape
-from convworks.explain.landscape.plan import ROWS, missing, row_file
+from convworks.explain.landscape.plan import DIRECTIONS, ROWS, missing, row_file
 
 PAUSE = 0.2  # seconds between looks at the other processes
 
@@ -31,12 +32,13 @@ def measure(landscape: Landscape, folder: Path, count: int) -> None:
     count = max(1, min(count, len(waiting)))
     share = max(1, torch.get_num_threads() // count)  # of the threads that this process may use
     images = len(landscape.problem.samples)
-    width = len(plan.across) * images
-    done = (len(plan.down) - len(waiting)) * width
+    rows, width = len(plan.rows), len(plan.rows[0]) * images
+    done = (rows - len(waiting)) * width
     own = 0
     with (
-        rate_of("landscape", len(plan.down) * width, done) as show,
+        rate_of("landscape", rows * width, done) as show,
         _threads(share),
+        _shared(landscape, folder, count),
         _others(folder, [waiting[number::count] for number in range(1, count)], share) as others,
     ):
 
@@ -48,7 +50,7 @@ def measure(landscape: Landscape, folder: Path, count: int) -> None:
         landscape.measure_rows(folder, waiting[::count], report)
         while any(process.poll() is None for process in others):
             time.sleep(PAUSE)
-            show((len(plan.down) - len(missing(folder, plan))) * width)
+            show((rows - len(missing(folder, plan))) * width)
         for process in others:
             _, words = process.communicate()
             if process.returncode:
@@ -60,6 +62,18 @@ def _rows_of_others(folder: Path, waiting: Sequence[int], count: int) -> int:
     """Return how many rows the other processes have measured."""
     others = {number for index, number in enumerate(waiting) if index % count}
     return sum(row_file(folder, number).is_file() for number in others)
+
+
+@contextlib.contextmanager
+def _shared(landscape: Landscape, folder: Path, count: int) -> Iterator[None]:
+    """Keep the directions in a file within the context, if several processes need them: one alone computes them."""
+    file = folder / DIRECTIONS
+    try:
+        if count > 1:
+            write_directions(file, landscape.directions)
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

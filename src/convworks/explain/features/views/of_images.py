@@ -26,7 +26,7 @@ STEPS = 400
 
 def draw_maps(request: Request) -> Iterator[Shown]:
     """Show the feature maps of a layer for each image, by default of the last stage."""
-    network, layer = request.network, request.layer(last_stage)
+    network, layer = request.network, request.activation(last_stage)
     for sample, inputs in _inputs(request):
         with torch.inference_mode():
             output = outputs_at(network, layer, inputs)
@@ -64,7 +64,7 @@ def draw_maps(request: Request) -> Iterator[Shown]:
 
 def draw_field(request: Request) -> Iterator[Shown]:
     """Draw the receptive fields of a unit over each image: by default the central unit of the last stage."""
-    network, layer = request.network, request.layer(last_stage)
+    network, layer = request.network, request.activation(last_stage)
     for sample, inputs in _inputs(request):
         field = receptive_field(network, layer, inputs, request.options.unit)
         pixels = request.predictor.input.picture(sample.pixels)
@@ -91,7 +91,7 @@ def draw_field(request: Request) -> Iterator[Shown]:
 
 def draw_inversion(request: Request) -> Iterator[Shown]:
     """Show, beside each image, one with the same activations at a layer, by default at the last stage."""
-    network, layer = request.network, request.layer(last_stage)
+    network, layer = request.network, request.activation(last_stage)
     preprocessing = request.predictor.bundle.preprocessing
     steps = request.options.steps or STEPS
     for sample in request.images:
@@ -164,7 +164,7 @@ def _corners(
 ) -> tuple[tuple[float, float], ...]:
     """Return the outline of a field, cut off at the border of the image."""
     (y0, y1), (x0, x1) = (
-        (max(first, 0) * scale, (min(last, length - 1) + 1) * scale)
+        (min(max(first, 0), length) * scale, max(min(last + 1, length), 0) * scale)
         for (first, last), length in zip(spans, size, strict=True)
     )
     corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))

@@ -21,26 +21,27 @@ SHOWN, ROWS, SIDE = 12, 12, 56.0  # channels and checkpoints in the picture
 def draw_history(request: Request) -> Iterator[Shown]:
     """Show a row for each checkpoint: kernels of the first convolution, or for each image maps of the last stage.
 
-    A kernel with more than one input channel is shown in colour if there are three, else by its first channel.
+    A kernel with more than one input channel is shown in colour if there are three, else by its first channel. The
+    network of one checkpoint is in memory at a time.
     """
     saved = checkpoints_of(request.path, request.network, "--show history", least=2)
-    networks = list(saved.networks())
     if not request.images:
         layer = request.layer(lambda network: first_convolution(layers(network)))
-        values = np.stack([kernels(layer_at(network, layer.name)) for network in networks])
+        values = np.stack([kernels(layer_at(network, layer.name)) for network in saved.networks()])
         yield _shown(request, layer, values, saved.steps, "")
-    for sample in request.images:
-        layer = request.layer(last_stage)
-        maps = np.stack([_maps(request, network, layer, sample) for network in networks])
-        yield _shown(request, layer, maps[:, :, None], saved.steps, sample.name)
+        return
+    layer = request.activation(last_stage)
+    by_step = [[_maps(request, network, layer, sample) for sample in request.images] for network in saved.networks()]
+    for sample, maps in zip(request.images, zip(*by_step, strict=True), strict=True):
+        yield _shown(request, layer, np.stack(maps)[:, :, None], saved.steps, sample.name)
 
 
 def _maps(request: Request, network: Network, layer: Layer, sample: Sample) -> Float32[np.ndarray, "c h w"]:
-    inputs = request.predictor.input.normalise(sample.pixels[None])
+    inputs = request.predictor.input.normalise(sample.pixels[None].to(request.predictor.runtime.device))
     with torch.inference_mode():
-        output = outputs_at(network.cpu(), layer_at(network, layer.name), inputs.cpu())
+        output = outputs_at(network, layer, inputs)
     require_map(layer, output)
-    maps: np.ndarray = output[0].float().numpy()
+    maps: np.ndarray = output[0].float().cpu().numpy()
     return maps
 
 
@@ -48,14 +49,12 @@ def _shown(
     request: Request, layer: Layer, values: Float32[np.ndarray, "t c i h w"], steps: Sequence[int], image: str
 ) -> Shown:
     """Return the drawing of kernels, or of maps with one input channel, on one scale for all checkpoints."""
-    count, scale = values.shape[1], strongest_of(values)
+    count, inputs, scale = *values.shape[1:3], strongest_of(values)
     chosen = request.chosen(layer, count, SHOWN)
     what = "maps" if image else "kernels"
     rows = sorted({round(row) for row in np.linspace(0, len(steps) - 1, min(ROWS, len(steps))).tolist()})
     tiles = [
-        colour_tile(in_colour(each[channel], scale))
-        if values.shape[2] == COLOURS
-        else signed_tile(each[channel, 0], scale)
+        colour_tile(in_colour(each[channel], scale)) if inputs == COLOURS else signed_tile(each[channel, 0], scale)
         for each in values[rows]
         for channel in chosen
     ]
@@ -66,6 +65,7 @@ def _shown(
         title=f"{what.capitalize()} of {layer.name} over the run",
         remarks=[
             f"{image + '; ' if image else ''}one row a checkpoint, one scale for all",
+            *([f"input channel 0 of {inputs}"] if inputs not in (1, COLOURS) else []),
             *left_out(len(chosen), count, what),
         ],
         rows=[f"step {steps[row]:,}" for row in rows],

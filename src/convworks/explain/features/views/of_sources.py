@@ -6,21 +6,28 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
 
 from convworks.charts.drawing import row
 from convworks.charts.grid import Tile, colour_tile, grid
 from convworks.charts.scatter import scatter
 from convworks.console import counting
+from convworks.data.decode.images import Images
+from convworks.data.samples import Samples
 from convworks.data.source import Split
 from convworks.errors import InputError
 from convworks.explain.features.embedding import Embedding, principal, tsne
 from convworks.explain.features.field import fields_at
-from convworks.explain.features.layer import last_stage
+from convworks.explain.features.layer import Layer, last_stage, outputs_at
 from convworks.explain.features.patches import GREY, patch, strongest
 from convworks.explain.features.views.view import Request, Shown, left_out
-from convworks.inference.features import features
+from convworks.inference.answers import answers
+from convworks.inference.features import vectors
 from convworks.inference.held_out import with_held_out
 from convworks.inference.predictor import choose_split
+from convworks.inference.runtime import TorchRuntime
 from convworks.layers.cut import default_cut
 from convworks.models.transfer.adapted import makes_logits
 from convworks.ops.receptive import Field
@@ -31,7 +38,7 @@ POINTS, FEWEST = 1000, 8  # images in the plane
 
 def draw_patches(request: Request) -> Iterator[Shown]:
     """Show the patches of a source that each channel of a layer responds to most, by default of the last stage."""
-    network, layer, input = request.network, request.layer(last_stage), request.predictor.input
+    network, layer, input = request.network, request.activation(last_stage), request.predictor.input
     name, split = _split(request)
     with counting(f"decoding {name}") as report:
         images = input.open(split, report=report).images
@@ -80,23 +87,22 @@ def draw_patches(request: Request) -> Iterator[Shown]:
 
 def draw_embedding(request: Request) -> Iterator[Shown]:
     """Show the features of a source in the plane, by default those before the last layer."""
-    network, predictor = request.network, request.predictor
+    predictor = request.predictor
+    layer = request.activation(lambda network: default_cut(network, encoder=not makes_logits(predictor.bundle.model)))
     name, split = _split(request)
     kept = _evenly(split, POINTS)
     if len(kept) < FEWEST:
         raise InputError("--data", f"{name} has {len(kept)} images", f"give at least {FEWEST}")
-    tap = request.options.tap or default_cut(network, encoder=not makes_logits(predictor.bundle.model))
-    predictor.tapped((tap,))
     with counting(f"decoding {name}") as report:
         images = predictor.input.open(kept, report=report).images
-    vectors = features(network, images, predictor.input, predictor.precision, (tap,))[tap]
-    plane = {"Principal components": principal(vectors), "t-SNE": tsne(vectors, request.seed)}
+    features = _features(request, layer, images)
+    plane = {"Principal components": principal(features), "t-SNE": tsne(features, request.seed)}
     labels = kept.labels if kept.labels.ndim == 1 else np.full(len(kept), -1)
     classes = request.source.classes if request.source else ()
     drawings = [
         scatter(each.points, labels, classes, title=title, remarks=[_words(each)]) for title, each in plane.items()
     ]
-    drawing = row(drawings, 28.0, f"Features of {tap} in the plane")
+    drawing = row(drawings, 28.0, f"Features of {layer.name} in the plane")
     yield Shown(
         name="embedding",
         drawing=drawing,
@@ -107,15 +113,29 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
             "tsne": plane["t-SNE"].points,
         },
         values={
-            "tap": tap,
+            "layer": layer.name,
             "split": name,
             "n": len(kept),
             "variance": list(plane["Principal components"].variance),
             "trustworthiness": {title.lower(): each.trust for title, each in plane.items()},
         },
-        lines=[f"{tap}: {len(kept):,} of {len(split):,} images of {name}, {vectors.shape[1]} features each",
+        lines=[f"{layer.name}: {len(kept):,} of {len(split):,} images of {name}, {features.shape[1]} features each",
                *(f"{title}: {_words(each)}" for title, each in plane.items())],
     )  # fmt: skip
+
+
+def _features(request: Request, layer: Layer, images: Images) -> Float32[np.ndarray, "n f"]:
+    """Return the output of a layer for each image, averaged over its map."""
+    network, input = request.network, request.predictor.input
+
+    def compute(batch: Tensor) -> Tensor:
+        return vectors(outputs_at(network, layer, input.normalise(batch)), "average").cpu()
+
+    runtime = TorchRuntime(network=network, input=input, precision=torch.float32)
+    with torch.inference_mode():
+        parts = [answered.outputs for answered in answers(runtime, Samples(images=images), compute=compute)]
+    features: np.ndarray = torch.cat(parts).numpy()
+    return features
 
 
 def _split(request: Request) -> tuple[str, Split]:

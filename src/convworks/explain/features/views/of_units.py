@@ -18,7 +18,7 @@ SHOWN, COLUMNS, SIDE, STEPS = 16, 8, 112.0, 256
 
 def draw_preferred(request: Request) -> Iterator[Shown]:
     """Show the preferred images of the channels of a layer, by default the last stage, and say which never fire."""
-    network, layer = request.network, request.layer(last_stage)
+    network, layer = request.network, request.activation(last_stage)
     preprocessing = request.predictor.bundle.preprocessing
     with torch.inference_mode():
         count = outputs_at(network, layer, request.predictor.input.example(device=request.predictor.runtime.device))

@@ -76,7 +76,7 @@ def check_options(name: str, options: Options, *, images: bool) -> None:
     for option, is_present in present.items():
         written = "IMAGE" if option == "images" else f"--{option}"
         if is_present and option not in view.takes:
-            raise InputError(written, f"is of no use to --show {name}: {view.shows}", "leave it out")
+            raise InputError(written, f"does not apply to --show {name}: {view.shows}", "leave it out")
         if not is_present and option in view.needs:
             raise InputError(written, f"is missing: --show {name} draws {view.shows}", "add it")
     if options.steps is not None and options.steps < 1:

@@ -1,20 +1,22 @@
-"""What a view is asked for, and what it gives."""
+"""What a view takes, and what it gives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from convworks.charts.drawing import Drawing
 from convworks.data.source import Source
 from convworks.errors import InputError
-from convworks.explain.features.layer import Layer, check_channels, layer_at
+from convworks.explain.features.layer import Layer, check_channels, layer_at, outputs_at
 from convworks.explain.features.views.options import Options
+from convworks.explain.taps import call_of
 from convworks.inference.predictor import Predictor
 from convworks.layers.network import Network
 
@@ -46,8 +48,15 @@ class Request:
         return self.predictor.trained
 
     def layer(self, default: Callable[[Network], str]) -> Layer:
-        """Return the layer that is looked at."""
+        """Return the layer whose weights are looked at."""
         return layer_at(self.network, self.options.tap or default(self.network))
+
+    def activation(self, default: Callable[[Network], str]) -> Layer:
+        """Return the layer whose output is looked at; InputError, before anything long begins, if it has not one."""
+        layer = self.layer(default)
+        with torch.inference_mode():
+            outputs_at(self.network, layer, self.predictor.input.example(device=self.predictor.runtime.device))
+        return replace(layer, once=call_of(layer.name)[1] is None)
 
     @property
     def seed(self) -> int:
@@ -75,4 +84,4 @@ class Shown:
 
 def left_out(shown: int, count: int, what: str) -> list[str]:
     """Say how many there are besides those that are shown, if any."""
-    return [f"{shown} of {count} {what}; choose others by --channels"] if shown < count else []
+    return [f"{shown} of {count} {what}; choose others with --channels"] if shown < count else []

@@ -1,4 +1,4 @@
-"""Images that are found by gradient steps: preferred ones, and inversions; the plane of an embedding."""
+"""Images by gradient steps: preferred ones, and inversions; the plane of an embedding."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def network() -> Network:
 
 
 def test_preferred_images_and_a_unit_that_never_fires(network: Network) -> None:
-    found = maximise(network, layer_at(network, "stem"), [0, 1, 2], plain, (1, 12, 12), steps=60)
-    assert found.fires.tolist() == [True, True, False]
-    assert found.responses[0] > 5 * found.before[0].clamp_min(0.01)
-    assert found.responses[0] > 8  # of 10, with edges of full contrast
-    assert found.images[0, 0, 4:9, 4:6].mean() < 0.2
-    assert found.images[0, 0, 4:9, 7:9].mean() > 0.8
-    assert found.images[1, 0, 6, 6] > 0.9
+    preferred = maximise(network, layer_at(network, "stem"), [0, 1, 2], plain, (1, 12, 12), steps=60)
+    assert preferred.fires.tolist() == [True, True, False]
+    assert preferred.responses[0] > 5 * preferred.before[0].clamp_min(0.01)
+    assert preferred.responses[0] > 8  # of 10, with edges of full contrast
+    assert preferred.images[0, 0, 4:9, 4:6].mean() < 0.2
+    assert preferred.images[0, 0, 4:9, 7:9].mean() > 0.8
+    assert preferred.images[1, 0, 6, 6] > 0.9
     again = maximise(network, layer_at(network, "stem"), [0, 1, 2], plain, (1, 12, 12), steps=60)
-    assert torch.equal(found.images, again.images)
+    assert torch.equal(preferred.images, again.images)
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
 
 
-def test_a_unit_that_needs_contrast_is_found(network: Network) -> None:
+def test_a_unit_that_needs_contrast_is_reached(network: Network) -> None:
     """Faint noise leaves it below 0, where there is nothing to climb."""
     network.stem.conv.bias.data[0] = -2.0  # type: ignore[union-attr, operator]
-    found = maximise(network, layer_at(network, "stem"), [0, 1], plain, (1, 12, 12), steps=30)
-    assert found.fires.tolist() == [True, True]
-    assert (found.responses > found.before).all()
+    preferred = maximise(network, layer_at(network, "stem"), [0, 1], plain, (1, 12, 12), steps=30)
+    assert preferred.fires.tolist() == [True, True]
+    assert (preferred.responses > preferred.before).all()
 
 
 class Narrow(nn.Module):
@@ -71,10 +71,10 @@ class Narrow(nn.Module):
 def test_a_unit_that_fired_on_the_way_is_not_said_to_be_silent() -> None:
     """The first step of the climb leaves the slope, and beyond it there is no gradient."""
     network = Network(stem=Narrow(), stages={"same": nn.Identity()}, head=nn.Linear(1, 1))
-    found = maximise(network, layer_at(network, "stem"), [0], lambda images: images - 0.5, (1, 8, 8), steps=30)
-    assert found.before[0] > 0
-    assert found.fires.tolist() == [True]
-    torch.testing.assert_close(network.stem(found.images - 0.5).flatten(), found.responses)
+    preferred = maximise(network, layer_at(network, "stem"), [0], lambda images: images - 0.5, (1, 8, 8), steps=30)
+    assert preferred.before[0] > 0
+    assert preferred.fires.tolist() == [True]
+    torch.testing.assert_close(network.stem(preferred.images - 0.5).flatten(), preferred.responses)
 
 
 def test_the_central_unit_of_maps_and_of_vectors() -> None:
@@ -91,10 +91,10 @@ def test_an_inversion_has_the_activations_and_lacks_what_the_layer_does_not_keep
     image = clean + 0.15 * torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     network = Network(stem=nn.AvgPool2d(4), stages={"same": nn.Identity()}, head=nn.Flatten())
     image = image.clamp(0, 1)
-    found = invert(network, layer_at(network, "stem"), image, plain, steps=150)
-    assert found.errors[0] < 0.01
-    torch.testing.assert_close(network.stem(found.images), network.stem(image), atol=0.05, rtol=0)
-    assert total_variation(found.images) < 0.5 * total_variation(image)
+    inverted = invert(network, layer_at(network, "stem"), image, plain, steps=150)
+    assert inverted.errors[0] < 0.01
+    torch.testing.assert_close(network.stem(inverted.images), network.stem(image), atol=0.05, rtol=0)
+    assert total_variation(inverted.images) < 0.5 * total_variation(image)
 
 
 def test_total_variation_is_the_definition() -> None:
@@ -118,9 +118,9 @@ def test_a_spectrum_gives_images_of_its_size(size: tuple[int, int]) -> None:
 
 def test_the_plane_of_principal_components_is_scikit_learn_s() -> None:
     features = np.random.default_rng(0).normal(size=(60, 7)) @ np.diag([5, 3, 1, 1, 1, 1, 1])
-    found, model = principal(features), PCA(2).fit(features)
-    np.testing.assert_allclose(np.abs(found.points), np.abs(model.transform(features)), atol=1e-9)
-    np.testing.assert_allclose(found.variance, model.explained_variance_ratio_, atol=1e-12)
+    embedded, model = principal(features), PCA(2).fit(features)
+    np.testing.assert_allclose(np.abs(embedded.points), np.abs(model.transform(features)), atol=1e-9)
+    np.testing.assert_allclose(embedded.variance, model.explained_variance_ratio_, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", [principal, partial(tsne, seed=0)])
@@ -132,19 +132,19 @@ def test_vectors_that_are_all_the_same_have_no_plane(method: Callable[[np.ndarra
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e25])
 def test_planes_of_one_feature_of_any_scale(scale: float) -> None:
     features = (scale * np.random.default_rng(0).normal(size=(20, 1))).astype(np.float32)
-    found = principal(features)
-    np.testing.assert_allclose(np.abs(found.points[:, 0]), np.abs(features[:, 0] - features.mean()), rtol=1e-5)
-    assert found.variance == (1.0,)
-    assert found.trust == 1.0
+    embedded = principal(features)
+    np.testing.assert_allclose(np.abs(embedded.points[:, 0]), np.abs(features[:, 0] - features.mean()), rtol=1e-5)
+    assert embedded.variance == (1.0,)
+    assert embedded.trust == 1.0
     assert np.isfinite(tsne(features, seed=0).points).all()
 
 
 def test_tsne_separates_clusters_and_repeats() -> None:
     rng = np.random.default_rng(0)
     features = np.concatenate([rng.normal(size=(30, 10)) + 8 * rng.normal(size=10) for _ in range(3)])
-    found = tsne(features, seed=0)
-    assert found.trust > 0.9
-    np.testing.assert_array_equal(found.points, tsne(features, seed=0).points)
-    groups = found.points.reshape(3, 30, 2)
+    embedded = tsne(features, seed=0)
+    assert embedded.trust > 0.9
+    np.testing.assert_array_equal(embedded.points, tsne(features, seed=0).points)
+    groups = embedded.points.reshape(3, 30, 2)
     spread, middles = groups.std(1).mean(), groups.mean(1)
     assert np.linalg.norm(middles[0] - middles[1]) > 2 * spread
