@@ -101,17 +101,11 @@ def explain_subject(
     probabilities = with_activation(network, predictor.task.activation.apply)
     measured = probabilities if target.tap is None and predictor.classes else network
     attributions = attribute(network, images, target, chosen, measured=measured, required=required, report=report)
-    scores = torch.cat(
-        [
-            scores_of(network, images[part], target.rows(torch.arange(part.start, part.stop)))
-            for part in in_chunks(len(images), images[0])
-        ]
-    )
     return Explained(
         subject=subject,
         target=target,
         targets=tuple(_named(predictor, target)),
-        scores=scores,
+        scores=scores_of(network, images, target),
         attributions=attributions,
     )
 

@@ -161,9 +161,12 @@ def _beside_random(weights: Weights, measure: str) -> str:
 
 
 def _promise(attribution: Attribution) -> str:
-    """Say how well a method keeps its promise, at worst."""
-    errors = [verdict.error for verdict in attribution.verdicts if verdict.error is not None]
-    return f"{attribution.method.promised} within {max(errors):.2%}" if errors else "none"
+    """Say how well a method keeps its promise, at worst; a dash where all maps are empty."""
+    promised = attribution.method.promised
+    errors = [each.error for each in attribution.verdicts if each.error is not None and not each.empty]
+    if not promised or not errors:
+        return "-" if promised else "none"
+    return f"{promised} within {max(errors):.2%}" if all(error <= 1 for error in errors) else f"{promised}: not kept"
 
 
 def _image(index: int, explained: Explained) -> Section:

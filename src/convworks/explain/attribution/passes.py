@@ -88,13 +88,12 @@ def has_rectifiers(network: nn.Module, images: Float[Tensor, "b c *size"], targe
 
 
 def scores_of(network: nn.Module, images: Float[Tensor, "b c *size"], target: Target) -> Float[Tensor, " b"]:
-    """Return the number that is explained, for each image."""
-    with torch.no_grad(), evaluating(network):
-        if target.tap is None:
-            return target.score(network(images))
-        with tapping(network, [target.tap]) as activations:
-            network(images)
-        return target.score(activations[target.tap])
+    """Return the number that is explained, for each image, in batches that fit the memory."""
+    scores = []
+    for part in in_chunks(len(images), images[0]):
+        rows = torch.arange(part.start, part.stop)
+        scores.append(target.rows(rows).score(outputs_of(network, images[part], target.tap)))
+    return torch.cat(scores)
 
 
 def outputs_of(network: nn.Module, images: Tensor, tap: str | None = None) -> Tensor:
