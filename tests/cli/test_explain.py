@@ -167,11 +167,11 @@ def test_maps_too_small_for_the_test_of_weights_spare_the_random_networks(
 ) -> None:
     """Digits of 8x8 pixels: the verdict could only be undecided."""
     monkeypatch.setattr(verdict, "randomised", lambda *_: pytest.fail("a random network"))
-    image = f"{place.images('x')}/0.png"
-    values = answer(capsys, place.bundle(), image, "--method", "gradient,occlusion")
+    image, bundle = f"{place.images('x')}/0.png", place.bundle()
+    values = answer(capsys, bundle, image, "--method", "gradient,occlusion")
     assert values["untested"] == dict.fromkeys(("gradient", "occlusion"), "maps of 64 pixels are too small for it")
     assert values["weights"]["gradient"]["verdict"] == verdict.UNDECIDED
-    assert run(["explain", place.bundle(), image, "--method", "gradient"]) == 0
+    assert run(["explain", bundle, image, "--method", "gradient"]) == 0
     assert "gradient: weights not tested, maps of 64 pixels are too small for it" in capsys.readouterr().out
 
 

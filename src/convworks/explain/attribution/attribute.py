@@ -83,12 +83,8 @@ def attribute(
     for name, method in possible.items():
         judged[name] = tuple(verdicts(network, scored, images, target, method, values[name], chance))
         report()
-    untested = {} if weights is not None else _untested(images, judged)
-    if weights is None:
-        tested = {name: method for name, method in possible.items() if name not in untested}
-        nothing = Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=images[0, 0].numel())
-        weights = dict.fromkeys(untested, nothing)
-        weights |= weight_tests(network, images, target, tested, report=report) if tested else {}
+    untested = {} if weights else _untested(images, judged)
+    tests = weights or _tests(network, images, target, possible, untested, report)
     rectified = any(method.rule is not None for method in possible.values()) and has_rectifiers(network, images, target)
     by_method = {
         name: Attribution(
@@ -96,7 +92,7 @@ def attribute(
             values=values[name],
             pixels=method.pixels(values[name], images),
             verdicts=judged[name],
-            weights=weights[name],
+            weights=tests[name],
             note="" if method.rule is None or rectified else "no ReLU is on the way back, so this is the gradient",
         )
         for name, method in possible.items()
@@ -131,6 +127,21 @@ def _values(
             impossible[name] = error.reason
         report()
     return values, impossible
+
+
+def _tests(
+    network: nn.Module,
+    images: Images,
+    target: Target,
+    methods: Mapping[str, Method],
+    untested: Mapping[str, str],
+    report: Report,
+) -> dict[str, Weights]:
+    """Return the test of the weights of each method, without random networks where all are untested."""
+    nothing = Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=images[0, 0].numel())
+    tested = {name: method for name, method in methods.items() if name not in untested}
+    tests = weight_tests(network, images, target, tested, report=report) if tested else {}
+    return dict.fromkeys(untested, nothing) | tests
 
 
 def _untested(images: Images, judged: Mapping[str, Sequence[Verdict]]) -> dict[str, str]:
