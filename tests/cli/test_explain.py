@@ -18,6 +18,7 @@ from workplace import Place
 import convworks
 from convworks.bundle.bundle import save_bundle
 from convworks.cli.main import run
+from convworks.explain.attribution import explained as groups
 from convworks.explain.attribution import verdict
 from convworks.explain.attribution.named import METHODS
 
@@ -148,7 +149,7 @@ def test_files_appear_group_by_group(
     """An interruption leaves what is complete; together, the groups give what one group of all gives."""
     bundle, images = place.bundle(), place.images("x", count=3)
     whole = answer(capsys, bundle, images, "--method", "gradient", "--out", "whole")
-    monkeypatch.setattr("convworks.explain.attribution.explained.GROUP", 2)
+    monkeypatch.setattr(groups, "GROUP", 2)
     parts = answer(capsys, bundle, images, "--method", "gradient", "--out", "parts")
     assert [image["path"] for image in parts["images"]] == [image["path"] for image in whole["images"]]
     for one, other in zip(parts["images"], whole["images"], strict=True):

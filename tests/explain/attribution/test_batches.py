@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from convworks.explain.attribution import integrated, passes, verdict
 from convworks.explain.attribution.attribute import attribute
 from convworks.explain.attribution.methods import METHODS
+from convworks.explain.attribution.passes import scores_of
 from convworks.explain.attribution.target import Target
+from convworks.explain.observe import observe
 
 SIDE, COUNT = 16, 5
 
@@ -53,3 +55,16 @@ def test_no_pass_takes_more_images_than_fit_the_memory(
     network.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
     attribute(network, images, classes(*range(COUNT)), METHODS)
     assert max(counts) == 2
+
+
+def test_passes_are_in_full_precision(network: nn.Module, images: Tensor) -> None:
+    """On a GPU, convolutions would else be rounded to TF32, of which sums and slopes would be wrong."""
+    precisions: set[str] = set()
+    convolutions = torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    network.register_forward_pre_hook(lambda *_: precisions.add(convolutions.fp32_precision))
+    METHODS["gradient"].attribute(network, images, classes(*range(COUNT)))
+    scores_of(network, images, classes(*range(COUNT)))
+    observe(network, images, torch.sum)
+    assert precisions == {"ieee"}
+    assert convolutions.fp32_precision == before

@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from small_bundles import small_bundle
 from torch import nn
 
+from convworks.explain.attribution import verdict as tests
 from convworks.explain.attribution.attribute import STEPS, attribute
 from convworks.explain.attribution.curves import areas, blurred, curve, order_of, random_areas
 from convworks.explain.attribution.gradients import gradient
@@ -227,8 +228,7 @@ def test_an_empty_class_activation_map_says_so() -> None:
 
 def test_without_maps_nothing_is_said_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty map is as simple as can be, and its pixels come in random order: neither speaks for or against it."""
-    path = "convworks.explain.attribution.verdict.randomised"
-    monkeypatch.setattr(path, lambda *_: pytest.fail("a random network, which could tell nothing"))
+    monkeypatch.setattr(tests, "randomised", lambda *_: pytest.fail("a random network, which could tell nothing"))
     network, images = dead("second"), torch.rand(4, 1, 20, 20)
     chosen = {name: METHODS[name] for name in ("gradient", "occlusion")}
     attributions = attribute(network, images, first(4), chosen)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from convworks.errors import InputError, nearest
 from convworks.explain.attribution.rectifiers import count_relus
 from convworks.explain.attribution.target import Target
-from convworks.layers.mode import evaluating
+from convworks.layers.mode import evaluating, in_full_precision
 from convworks.layers.network import Network
 
 #: Values of a batch that pass at a time; more rows are divided.
@@ -52,7 +52,7 @@ def forward_backward(
 
     Raises InputError for an unknown tap.
     """
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(network), in_full_precision():
         pixels = images.detach().clone().requires_grad_()
         with tapping(network, [*taps, *([target.tap] if target.tap else [])]) as activations:
             output = network(pixels)
@@ -98,7 +98,8 @@ def scores_of(network: nn.Module, images: Float[Tensor, "b c *size"], target: Ta
 
 def outputs_of(network: nn.Module, images: Tensor, tap: str | None = None) -> Tensor:
     """Return the output of a network in evaluation mode, or its activation at a tap."""
-    with torch.no_grad(), evaluating(network), tapping(network, [tap] if tap else []) as activations:
+    taps = [tap] if tap else []
+    with torch.no_grad(), evaluating(network), in_full_precision(), tapping(network, taps) as activations:
         output: Tensor = network(images)
     return activations[tap] if tap else output
 
