@@ -42,7 +42,7 @@ def grad_cam(network: nn.Module, images: Images, target: Target, *, taps: Sequen
     for part in in_chunks(len(images), images[0]):
         rows = torch.arange(part.start, part.stop)
         maps = weighted_maps(network, images[part], target.rows(rows), chosen)
-        parts.append(torch.stack([_enlarged(F.relu(each), images) for each in maps]).sum(0))
+        parts.append(torch.stack([_enlarged(F.relu(each), images[part]) for each in maps]).sum(0))
     return torch.cat(parts)
 
 
