@@ -24,7 +24,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def in_full_precision() -> Iterator[None]:
     """Convolve float32 in float32: on GPUs, PyTorch rounds the factors to the 10 bits of TF32 by default."""
-    convolutions = torch.backends.cudnn.conv
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # set when it is imported
     before = convolutions.fp32_precision
     convolutions.fp32_precision = "ieee"
     try:

@@ -60,7 +60,7 @@ def test_no_pass_takes_more_images_than_fit_the_memory(
 def test_passes_are_in_full_precision(network: nn.Module, images: Tensor) -> None:
     """On a GPU, convolutions would else be rounded to TF32, of which sums and slopes would be wrong."""
     precisions: set[str] = set()
-    convolutions = torch.backends.cudnn.conv
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # set when it is imported
     before = convolutions.fp32_precision
     network.register_forward_pre_hook(lambda *_: precisions.add(convolutions.fp32_precision))
     METHODS["gradient"].attribute(network, images, classes(*range(COUNT)))

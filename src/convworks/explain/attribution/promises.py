@@ -41,7 +41,7 @@ def sensitivity(network: nn.Module, images: Images, target: Target, values: Imag
     limits, axes = torch.finfo(dtype), (-1, *(1,) * (images.ndim - 1))
     lengths = values.flatten(1).norm(dim=1)
     directions = values / lengths.clamp(min=limits.tiny).view(axes)
-    steps = limits.eps**0.6 * images.flatten(1).norm(dim=1).clamp(min=1)
+    steps = limits.eps**0.5 * images.flatten(1).norm(dim=1).clamp(min=1)
     shift = directions * steps.view(axes)
     change = scores_of(exact, images + shift, target) - scores_of(exact, images - shift, target)
     return completeness_error(change / (2 * steps), lengths)
