@@ -77,11 +77,10 @@ def _without_images(explanation: Explanation, what: str) -> Explanation:
 
     Weights have none, but in the gradient of a weight the second factor is an entry of an activation, too.
     """
-    terms = explanation.terms
-    ends = {"positions": terms.positions[:, 1:]}
+    terms = replace(explanation.terms, positions=explanation.terms.positions[:, 1:])
     if what == GRADIENT:
-        return replace(explanation, terms=replace(terms, **ends, weight_positions=terms.weight_positions[:, 1:]))
-    return replace(explanation, index=explanation.index[1:], terms=replace(terms, **ends))
+        return replace(explanation, terms=replace(terms, weight_positions=terms.weight_positions[:, 1:]))
+    return replace(explanation, index=explanation.index[1:], terms=terms)
 
 
 def _shape_of(observation: Observation, layer: str, parameter: str) -> Sequence[int] | None:
