@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import importlib.util
 import io
+import itertools
 import os
 import sys
 import time
@@ -186,6 +187,14 @@ def counting(what: str) -> Iterator[Count]:
     with Progress(*columns, console=bar_console(), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stepping(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Yield a function that is called after each of `total` steps, and shows them as `counting` does."""
+    numbers = itertools.count(1)
+    with counting(what) as count:
+        yield lambda: count(next(numbers), total)
 
 
 def _lines(what: str) -> Count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from workplace import Place
 import convworks
 from convworks.bundle.bundle import save_bundle
 from convworks.cli.main import run
+from convworks.explain.attribution import explained as groups
 from convworks.explain.attribution import verdict
 from convworks.explain.attribution.named import METHODS
 
@@ -91,7 +93,7 @@ def test_a_number_is_printed_with_its_terms(place: Place, capsys: pytest.Capture
     image, bundle = f"{place.images('x')}/0.png", place.bundle()
     assert run(["explain", bundle, image, "--unit", "stage1.conv:1,2,3"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("stages.stage1.conv [0,1,2,3] by cross_correlation: ")
+    assert out.startswith("stages.stage1.conv [1,2,3] by cross_correlation: ")
     (total, value) = re.findall(r"sum ([-+.0-9e]+); in the tensor ([-+.0-9e]+)", out)[0]
     assert float(total) == pytest.approx(float(value), abs=1e-5)
     for options in (["--message"], ["--gradient"], ["--gradient", "--class", "b"]):
@@ -100,6 +102,13 @@ def test_a_number_is_printed_with_its_terms(place: Place, capsys: pytest.Capture
         assert values["sum"] == pytest.approx(values["value"], abs=1e-5)
         assert values["what"] == ("weight" if "--gradient" in options else "message")
         assert sum(term["product"] for term in values["terms"]) + values["bias"] == pytest.approx(values["sum"])
+        assert values["loss"] > 0
+        assert values["loss_of"].startswith("-log of the probability of class ")
+        axes = {len(term["position"]) for term in values["terms"]}
+        assert axes == {3}
+        # What is printed is what can be given.
+        again = f"{values['layer']}:{','.join(map(str, values['index']))}"
+        assert answer(capsys, bundle, image, "--unit", again, *options)["value"] == values["value"]
     assert answer(capsys, bundle, image, "--unit", "head.logits.bias:1", "--gradient")["what"] == "bias"
 
 
@@ -132,3 +141,52 @@ def test_ensembles_are_explained_by_all_their_members(photo: str, capsys: pytest
     network = convworks.load("bundle").trained
     taps = last_maps(network, torch.zeros(1, 3, 28, 28))
     assert [tap.split(".")[2] for tap in taps] == ["member1", "member2", "member3"]
+
+
+def test_files_appear_group_by_group(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interruption leaves what is complete; together, the groups give what one group of all gives."""
+    bundle, images = place.bundle(), place.images("x", count=3)
+    whole = answer(capsys, bundle, images, "--method", "gradient", "--out", "whole")
+    monkeypatch.setattr(groups, "GROUP", 2)
+    parts = answer(capsys, bundle, images, "--method", "gradient", "--out", "parts")
+    assert [image["path"] for image in parts["images"]] == [image["path"] for image in whole["images"]]
+    for one, other in zip(parts["images"], whole["images"], strict=True):
+        assert one["methods"]["gradient"]["insertion"] == pytest.approx(other["methods"]["gradient"]["insertion"])
+    page = Path("parts/index.html").read_text()
+    assert all(f'id="image-{number}"' in page for number in (1, 2, 3))
+    Path("x/2.png").write_bytes(b"broken")
+    assert run(["explain", bundle, "x", "--out", "broken"]) != 0
+    assert sorted(path.name for path in Path("broken").iterdir()) == sorted(
+        f"{n}{end}" for n in (0, 1) for end in (".npz", "-grad-cam.png", "-grad-cam.svg")
+    )
+
+
+def test_maps_too_small_for_the_test_of_weights_spare_the_random_networks(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digits of 8x8 pixels: the verdict could only be undecided."""
+    monkeypatch.setattr(verdict, "randomised", lambda *_: pytest.fail("a random network"))
+    image, bundle = f"{place.images('x')}/0.png", place.bundle()
+    values = answer(capsys, bundle, image, "--method", "gradient,occlusion")
+    assert values["untested"] == dict.fromkeys(("gradient", "occlusion"), "maps of 64 pixels are too small for it")
+    assert values["weights"]["gradient"]["verdict"] == verdict.UNDECIDED
+    assert run(["explain", bundle, image, "--method", "gradient"]) == 0
+    assert "gradient: weights not tested, maps of 64 pixels are too small for it" in capsys.readouterr().out
+
+
+def test_images_of_the_size_of_the_input_may_be_cropped(photo: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bundle that reads the central part says so, and reads paths of any form."""
+    bundle = small_bundle("resnet20", 24)
+    preprocessing = bundle.preprocessing.model_copy(update={"fit": "crop", "crop_fraction": 0.75})
+    save_bundle(Path("bundle"), dataclasses.replace(bundle, preprocessing=preprocessing))
+    Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save("square.png")
+    assert run(["explain", "bundle", "square.png", "--method", "gradient"]) == 0
+    assert "square.png: 24x24 pixels, read as 24x24 (the central 0.75 of it)" in capsys.readouterr().err
+
+
+def test_a_path_in_the_home_folder(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.images("x")
+    monkeypatch.setenv("HOME", str(Path("x").absolute()))
+    assert convworks.explain(place.bundle(), "~/0.png", method="gradient").subject.names == ("~/0.png",)

@@ -150,3 +150,11 @@ def test_guided_backpropagation_however_relu_is_written(written: str) -> None:
         except Exception:  # a peer that refuses a network is not right either
             continue
     assert tuple(agreeing) == right
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_peers_give_the_plain_gradient_where_relu_is_a_function(name: str) -> None:
+    network = WRITTEN["a function"][0]()
+    image = torch.randn(1, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    actual = PEERS[name](network if name == "pytorch-grad-cam" else network.double(), image)
+    assert agree(gradients.gradient(WRITTEN["a function"][0]().double(), image, TARGET), actual)

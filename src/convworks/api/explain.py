@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.bundle.pretrained import locate
-from convworks.console import counting, downloading
+from convworks.console import downloading, stepping
 from convworks.errors import brief
 from convworks.explain.attribution.named import ALL, named_methods, parse_unit
 
@@ -34,30 +34,26 @@ def explain(
     `method` names methods (docs/explain.md), or is "all": those that the network can do. Explained is the score of the
     predicted class, or of `class_name`, or of a `unit` such as "stage1.conv:12,3,5", whose channel may stand alone; for
     a network that segments, the mean score of a class over the pixels that are predicted as it, or at a `pixel` (row,
-    column) of the mask. `taps` are the layers whose maps Grad-CAM weighs.
+    column) of the mask in the network's size. `taps` are the layers whose maps Grad-CAM weighs.
 
     In the result, `attributions.by_method[name]` has the `values` [b c h w] or [b h w], `pixels` [b h w], and the
     verdict on each image. Raises InputError for what is not there, and for a method that the network cannot do.
     """
     wanted = [method] if isinstance(method, str) else list(method)
     names = named_methods(wanted)
-    named = None if class_name is None else str(class_name)
     if unit is not None:
         parse_unit(unit)
     path = locate(bundle, downloading())
-    from convworks.explain.attribution.explained import explain_subject, read_subject, target_of
+    from convworks.explain.attribution.explained import Request, explain_images, steps
     from convworks.inference.load import load
 
-    predictor = load(path, device=device)
-    subject = read_subject(predictor, images)
-    target = target_of(predictor, subject, class_name=named, unit=unit, pixel=pixel)
-    with counting("explaining") as report:
-        return explain_subject(
-            predictor,
-            subject,
-            target,
-            names,
-            taps=(taps,) if isinstance(taps, str) else tuple(taps),
-            required=ALL not in wanted,
-            report=report,
-        )
+    request = Request(
+        methods=names,
+        class_name=None if class_name is None else str(class_name),
+        unit=unit,
+        pixel=pixel,
+        taps=(taps,) if isinstance(taps, str) else tuple(taps),
+        required=ALL not in wanted,
+    )
+    with stepping("explaining", steps(len(names))) as report:
+        return explain_images(load(path, device=device), images, request, report=report)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.explain.attribution.explained import Subject
 from convworks.explain.attribution.named import class_number
 from convworks.explain.attribution.target import predicted
@@ -20,6 +21,18 @@ OUTPUT, MESSAGE, GRADIENT = "output", "message", "gradient"
 WEIGHT = "weight"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """One number with its terms, whose indices are as users count: without the axis of images.
+
+    `loss` is that of which it is a derivative, in words `loss_of`; None and nothing for an output.
+    """
+
+    explanation: Explanation
+    loss: float | None
+    loss_of: str
+
+
 def explain_number(
     predictor: Predictor,
     subject: Subject,
@@ -28,8 +41,8 @@ def explain_number(
     *,
     what: str = OUTPUT,
     class_name: str | None = None,
-) -> tuple[Explanation, str]:
-    """Return the terms of one number for the first image, and the loss in words, if it depends on one.
+) -> Number:
+    """Return the terms of one number for the first image, and the loss, if it depends on one.
 
     `layer` is a tap or the name of a module. `what` is output (`index` is that of a unit: channel, *position), message
     (that of an input value of the layer) or gradient (that of an entry of a parameter, which `layer` may end with:
@@ -38,20 +51,36 @@ def explain_number(
     """
     loss, words = (None, "") if what == OUTPUT else _loss(predictor, subject, class_name)
     observation = observe(subject.network, subject.images[:1], loss)
+    explanation = _explained(observation, layer, index, what)
+    return Number(explanation=_without_images(explanation, what), loss=observation.loss, loss_of=words)
+
+
+def _explained(observation: Observation, layer: str, index: Sequence[int], what: str) -> Explanation:
     if what == GRADIENT:
         name, parameter = _parameter(observation, layer)
         entries = _shape_of(observation, name, parameter)
         if entries is not None:
             _check_index(index, entries, f"the entries of {name}.{parameter}")
-        return explain_gradient(observation, name, parameter, tuple(index)), words
+        return explain_gradient(observation, name, parameter, tuple(index))
     name = _layer(observation, layer)
     observed = observation.layer(name)
     unit = (0, *index)
     if what == MESSAGE:
         _check_index(index, observed.input.shape[1:], f"the inputs of {layer}")
-        return explain_message(observation, name, unit), words
+        return explain_message(observation, name, unit)
     _check_index(index, observed.output.shape[1:], f"the units of {layer}", "; a whole channel has a map: add --method")
-    return explain_unit(observation, name, unit), words
+    return explain_unit(observation, name, unit)
+
+
+def _without_images(explanation: Explanation, what: str) -> Explanation:
+    """Return an explanation whose indices have no axis of images: there is one image.
+
+    Weights have none, but in the gradient of a weight the second factor is an entry of an activation, too.
+    """
+    terms = replace(explanation.terms, positions=explanation.terms.positions[:, 1:])
+    if what == GRADIENT:
+        return replace(explanation, terms=replace(terms, weight_positions=terms.weight_positions[:, 1:]))
+    return replace(explanation, index=explanation.index[1:], terms=terms)
 
 
 def _shape_of(observation: Observation, layer: str, parameter: str) -> Sequence[int] | None:
@@ -66,9 +95,10 @@ def _check_index(index: Sequence[int], shape: Sequence[int], of: str, more: str 
     """Raise InputError unless an index names one entry of a shape, as users count: without the axis of images."""
     written, within = ",".join(map(str, index)), "x".join(map(str, shape))
     if len(index) != len(shape):
-        count = f"{len(index)} number{'' if len(index) == 1 else 's'}"
-        remedy = f"give {len(shape)}, counted from 0{more}"
-        raise InputError("--unit", f"{written} has {count}, but {of} are {within}", remedy)
+        reason = (
+            f"{of} are {within}, which needs {counted(len(shape), 'index', 'indices')}, got {len(index)}: {written}"
+        )
+        raise InputError("--unit", reason, f"count from 0{more}")
     if any(entry >= side for entry, side in zip(index, shape, strict=True)):
         raise InputError("--unit", f"{written} is outside {of}, which are {within}", "count from 0")
 

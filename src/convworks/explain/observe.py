@@ -13,6 +13,7 @@ from jaxtyping import Num
 from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
+from convworks.layers.mode import in_full_precision
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -81,7 +82,7 @@ def observe(network: nn.Module, images: Num[Tensor, "b *input"], loss: Loss | No
     calls: dict[str, list[_Call]] = {}
     other: set[str] = set()
     devices = range(torch.cuda.device_count())
-    with torch.inference_mode(False), torch.random.fork_rng(list(devices)), torch.enable_grad():
+    with torch.inference_mode(False), torch.random.fork_rng(list(devices)), torch.enable_grad(), in_full_precision():
         expected = _plain_output(copied, images)
         pixels = images.detach().clone()
         if pixels.is_floating_point():

@@ -1,10 +1,11 @@
-"""Temporary modes of a network: evaluation, no in-place operations."""
+"""Temporary modes: evaluation, no in-place operations, convolutions in full precision."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -18,6 +19,18 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def in_full_precision() -> Iterator[None]:
+    """Convolve float32 in float32: on GPUs, PyTorch rounds the factors to the 10 bits of TF32 by default."""
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # set when it is imported
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = before
 
 
 @contextmanager

@@ -31,6 +31,14 @@ ROWS: Rows = {
         lambda place: explain(place, "--tap", "head.logits"),
         "--tap: head.logits is a vector of 2 features, not a map",
     ),
+    "an unknown tap for all methods": (
+        lambda place: explain(place, "--method", "all", "--tap", "stage1.cnov"),
+        "tap: there is no tap 'stage1.cnov' (did you mean 'stage1.conv' | taps: stem",
+    ),
+    "a tap that is no map, for all methods": (
+        lambda place: explain(place, "--method", "all", "--tap", "head.logits"),
+        "--tap: head.logits is a vector of 2 features, not a map",
+    ),
     "a tap for a method without": (
         lambda place: explain(place, "--method", "gradient", "--tap", "stage1"),
         "--tap: is for grad-cam, not for gradient; leave it out",
@@ -49,7 +57,7 @@ ROWS: Rows = {
     ),
     "a channel for a number": (
         lambda place: explain(place, "--unit", "stage1.conv:3"),
-        "--unit: 3 has 1 number, but the units of stage1.conv are 64x | add --method",
+        "--unit: the units of stage1.conv are 64x | needs 3 indices, got 1: 3; count from 0 | add --method",
     ),
     "an input outside the layer": (
         lambda place: explain(place, "--unit", "stage1.conv:99,0,0", "--message"),
@@ -73,7 +81,7 @@ ROWS: Rows = {
     ),
     "a unit of too many numbers": (
         lambda place: explain(place, "--unit", "stage1.conv:0,9", "--method", "gradient"),
-        "--unit: 0,9 has 2 numbers, but the units of stage1.conv are | channel and position",
+        "--unit: the units of stage1.conv are 64x | needs 3 indices, or the channel alone, got 2: 0,9; count from 0",
     ),
     "a unit and a class": (
         lambda place: explain(place, "--unit", "stage1.conv:0", "--class", "a", "--method", "gradient"),
@@ -106,7 +114,7 @@ ROWS: Rows = {
     ),
     "a number of two images": (
         lambda place: ["explain", place.bundle(), place.images("x"), "--unit", "stage1.conv:0,0,0"],
-        "IMAGE: | images, but a number is that of one",
+        "--unit: explains a single image, | were given; name one image",
     ),
     "a layer that there is not": (
         lambda place: explain(place, "--unit", "stage9.conv:0,0,0"),

@@ -1,4 +1,4 @@
-"""Every method on every network of the catalogue that classifies images: a contract."""
+"""Every method on every network of the catalogue that classifies images, with its verdicts: a contract."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from convworks.errors import InputError
+from convworks.explain.attribution import integrated, verdict
+from convworks.explain.attribution.attribute import attribute
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.passes import outputs_of
 from convworks.explain.attribution.target import Target, class_target, predicted, unit_target
@@ -46,7 +48,10 @@ def refused(method: str, name: str, target: Target) -> str:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in (*IMAGES, *DENSE)]
 )
-def test_every_method_explains_every_network(name: str) -> None:
+def test_every_method_explains_every_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are, but for fewer points on a path and fewer random networks."""
+    monkeypatch.setattr(integrated, "MOST", integrated.FEWEST)
+    monkeypatch.setattr(verdict, "DRAWS", 2)
     torch.manual_seed(0)
     shape = shape_of(name)
     network = without_auxiliary(create(name, shape)).eval()
@@ -55,13 +60,19 @@ def test_every_method_explains_every_network(name: str) -> None:
     target = class_target("the class", predicted(outputs), outputs)
     last = [tap for tap in network.taps if not tap.startswith("head")][-1]
     unit = unit_target("a unit", (0,), outputs_of(network, images[:1], last), tap=last).rows(torch.zeros(2).long())
-    for method_name, method in METHODS.items():
-        compute = method.quick or method.attribute
-        for each in (target, unit):
-            if reason := refused(method_name, name, each):
-                with pytest.raises(InputError, match=reason):
-                    compute(network, images, each)
-                continue
-            pixels = method.pixels(compute(network, images, each), images)
-            assert pixels.shape == (2, *shape.size)
-            assert bool(pixels.isfinite().all())
+    for each in (target, unit):
+        expected = {method: reason for method in METHODS if (reason := refused(method, name, each))}
+        attributions = attribute(network, images, each, METHODS, required=False)
+        assert attributions.impossible.keys() == expected.keys()
+        for method, reason in expected.items():
+            with pytest.raises(InputError, match=reason):
+                METHODS[method].attribute(network, images, each)
+        for method, attribution in attributions.by_method.items():
+            assert attribution.pixels.shape == (2, *shape.size)
+            assert bool(attribution.pixels.isfinite().all())
+            assert len(attribution.verdicts) == 2
+            assert all(row.empty or attribution.pixels[n].any() for n, row in enumerate(attribution.verdicts))
+            if method == "gradient":
+                assert all(row.kept for row in attribution.verdicts)
+            if (quick := METHODS[method].quick) is not None:
+                assert quick(network, images, each).shape == attribution.values.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,16 +14,20 @@ from scipy.stats import spearmanr
 from small_bundles import small_bundle
 from torch import nn
 
-from convworks.explain.attribution.attribute import attribute
+from convworks.explain.attribution import verdict as tests
+from convworks.explain.attribution.attribute import STEPS, attribute
 from convworks.explain.attribution.curves import areas, blurred, curve, order_of, random_areas
 from convworks.explain.attribution.gradients import gradient
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.named import METHODS as NAMES
-from convworks.explain.attribution.randomised import complexity, order, randomised, similarity
+from convworks.explain.attribution.randomised import complexity, order, randomised, ranked
 from convworks.explain.attribution.rectifiers import deconvnet
+from convworks.explain.attribution.summary import Judged
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
 from convworks.explain.attribution.verdict import (
+    DRAWS,
+    NOTHING,
     RELATED,
     UNDECIDED,
     UNRELATED,
@@ -99,7 +104,8 @@ def test_complexity_order_and_similarity() -> None:
     assert complexity(torch.rand(1, 32, 32)) > complexity(torch.randn(1, 32, 32))
     first_map, second_map = torch.randn(2, 6, 5), torch.randn(2, 6, 5).round()
     expected = [spearmanr(a.flatten(), b.flatten()).statistic for a, b in zip(first_map, second_map, strict=True)]
-    np.testing.assert_allclose(similarity(first_map, second_map).numpy(), expected, atol=1e-6)
+    similarity = (ranked(first_map) * ranked(second_map)).sum(1)
+    np.testing.assert_allclose(similarity.numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +171,7 @@ def test_parameters_of_any_layer_become_random() -> None:
 
 
 def dead(part: str) -> nn.Sequential:
-    """Two convolutions with ReLUs and logits, one of which passes nothing."""
+    """Two convolutions with ReLUs and logits, one of which passes nothing, if any."""
     torch.manual_seed(0)
     network = nn.Sequential(
         OrderedDict(
@@ -181,7 +187,7 @@ def dead(part: str) -> nn.Sequential:
     with torch.no_grad():
         if part == "logits":
             network.get_parameter("logits.weight").zero_()
-        else:
+        elif part:
             network.get_parameter(f"{part}.bias").fill_(-100.0)
     return network.eval()
 
@@ -201,9 +207,9 @@ def test_an_empty_map_says_what_vanished_and_where(part: str, reason: str) -> No
     values = method.attribute(network, image, first())
     assert not values.any()
     chance = random_areas(network, image, first())
-    (verdict,) = verdicts(network, network, image, first(), method, values, chance)
-    assert verdict.empty == reason
-    assert not verdict.ranks
+    (judged,) = verdicts(network, network, image, first(), method, values, chance)
+    assert judged.empty == reason
+    assert not judged.ranks
 
 
 def test_an_empty_class_activation_map_says_so() -> None:
@@ -220,13 +226,17 @@ def test_an_empty_class_activation_map_says_so() -> None:
     assert "vanishes" in why_empty(dead("logits"), image, first(), rule=deconvnet)
 
 
-def test_a_network_without_maps_is_not_related_to_its_weights() -> None:
-    """An empty map is as simple as can be, and its pixels come in random order: neither speaks for it."""
+def test_without_maps_nothing_is_said_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty map is as simple as can be, and its pixels come in random order: neither speaks for or against it."""
+    monkeypatch.setattr(tests, "randomised", lambda *_: pytest.fail("a random network, which could tell nothing"))
     network, images = dead("second"), torch.rand(4, 1, 20, 20)
     chosen = {name: METHODS[name] for name in ("gradient", "occlusion")}
-    for each in attribute(network, images, first(4), chosen).by_method.values():
+    attributions = attribute(network, images, first(4), chosen)
+    assert attributions.untested == dict.fromkeys(chosen, "all maps are empty")
+    for each in attributions.by_method.values():
         assert each.weights.verdict == UNDECIDED
         assert each.weights.images == 0
+        assert not any(row.ranks for row in each.verdicts)
     nowhere = Verdict(insertion=2.0, deletion=0.0, random_insertion=1.0, random_deletion=1.0, empty="for a reason")
     assert not nowhere.ranks
 
@@ -311,3 +321,31 @@ def test_methods_have_the_names_that_users_give() -> None:
     assert tuple(METHODS) == NAMES
     network, image = dead("logits"), torch.rand(1, 1, 9, 9)
     assert gradient(network, image, first()).shape == image.shape
+
+
+@pytest.mark.parametrize("name", ["gradient", "integrated-gradients"])
+def test_a_score_that_is_not_a_number_keeps_no_promise(name: str) -> None:
+    network, image = dead("logits"), torch.rand(1, 1, 9, 9)
+    nn.init.constant_(network.get_parameter("logits.bias"), float("nan"))
+    nn.init.constant_(network.get_parameter("logits.weight"), 1.0)
+    (judged,) = attribute(network, image, first(), {name: METHODS[name]}).by_method[name].verdicts
+    values = judged.values()
+    assert values["error"] is None
+    assert values["kept"] is False
+
+
+def test_progress_covers_values_verdicts_and_random_networks() -> None:
+    steps: list[int] = []
+    chosen = {name: METHODS[name] for name in ("gradient", "deconvnet")}
+    network, images = dead(""), torch.rand(1, 1, 20, 20)
+    attribute(network, images, first(), chosen, report=lambda: steps.append(1))
+    assert len(steps) == 2 * STEPS + DRAWS
+
+
+def test_most_is_not_half() -> None:
+    """A method that ranks one of two images is not said to fail on most of them."""
+    good = Verdict(insertion=2.0, deletion=0.0, random_insertion=1.0, random_deletion=1.0)
+    weights = Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=400)
+    half = Judged(title="", signed=True, promised="", verdicts=(good, Verdict()), weights=weights, note="")
+    assert half.ranks
+    assert not replace(half, verdicts=(good, Verdict(), Verdict())).ranks

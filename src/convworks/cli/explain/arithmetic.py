@@ -17,6 +17,7 @@ from convworks.errors import InputError
 from convworks.explain.attribution.named import parse_unit
 
 if TYPE_CHECKING:
+    from convworks.explain.arithmetic import Number
     from convworks.explain.unit import Explanation
 
 SHOWN = 12  # terms in the answer for people
@@ -46,7 +47,8 @@ def run(
     description_of(folder)
     files = plain_files(find(paths), "an explanation")
     if len(files) > 1:
-        raise InputError("IMAGE", f"{len(files)} images, but a number is that of one", "name one image")
+        reason = f"explains a single image, {len(files)} were given"
+        raise InputError("--unit", reason, "name one image, or add --method for maps")
     from convworks.explain.arithmetic import explain_number
     from convworks.explain.attribution.explained import read_subject
     from convworks.inference.load import load
@@ -56,18 +58,18 @@ def run(
     for note in subject.notes:
         say(note)
     what = "message" if message else "gradient" if gradient else "output"
-    explanation, loss = explain_number(predictor, subject, layer, index, what=what, class_name=class_name)
-    values = _values(explanation) | {"loss": loss, "seconds": round(time.perf_counter() - began, 3)}
-    lines = _lines(explanation)
-    lines += [f"loss: {loss}"] if loss else []
+    number = explain_number(predictor, subject, layer, index, what=what, class_name=class_name)
+    values = _values(number) | {"seconds": round(time.perf_counter() - began, 3)}
+    lines = _lines(number.explanation)
+    lines += [f"loss: {number.loss:.6g}, {number.loss_of}"] if number.loss is not None else []
     # Messages are those of inputs, gradients those of weights: neither has a map.
     mapped = {"--unit": unit} if what == "output" else {"--class": class_name}
     lines.append(f"next: {repeated(['explain', bundle, *paths], {**mapped, '--method': 'gradient'})}")
     return Answer(values=values, text="\n".join(lines))
 
 
-def _values(explanation: Explanation) -> dict[str, Any]:
-    terms = explanation.terms
+def _values(number: Number) -> dict[str, Any]:
+    explanation, terms = number.explanation, number.explanation.terms
     rows = zip(terms.values, terms.weights, terms.products, terms.positions, terms.weight_positions, strict=True)
     return {
         "layer": explanation.layer,
@@ -77,6 +79,8 @@ def _values(explanation: Explanation) -> dict[str, Any]:
         "value": explanation.value,
         "sum": terms.sum,
         "bias": terms.bias,
+        "loss": number.loss,
+        "loss_of": number.loss_of,
         "terms": [
             {
                 "value": float(value),

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from convworks.api.explain import DEFAULT, explain
+from convworks.api.explain import DEFAULT
 from convworks.api.work import description_of
 from convworks.bundle.description import folder_of
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, repeated, table
 from convworks.cli.outputs import check_outputs, unique_names
-from convworks.console import downloading, say
+from convworks.console import downloading, say, stepping
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import InputError, visible
-from convworks.explain.attribution.named import ALL, METHODS, named_methods, parse_pixel
+from convworks.explain.attribution.named import ALL, METHODS, named_methods, parse_pixel, parse_unit
 from convworks.outputs import Protected, numbered
 
 if TYPE_CHECKING:
-    from convworks.explain.attribution.explained import Explained
+    from convworks.explain.attribution.summary import Summary
 
 FOLDER = Path("explained")
 SHOWN = 20  # images in the answer for people
@@ -52,32 +53,36 @@ def run(
     description_of(folder)
     listing = find(paths)
     files = plain_files(listing, "an explanation")
-    from convworks.explain.attribution.files import paths_of, write_files
+    if unit is not None:
+        parse_unit(unit)
+    from convworks.explain.attribution.explained import GROUP, Request, explain_groups, steps
+    from convworks.explain.attribution.files import PAGE, paths_of, write_files
+    from convworks.inference.load import load
 
     names = unique_names(files)
     target = out if out is not None else FOLDER if overwrite else numbered(FOLDER)
     protected = listing.protected() + Protected(folders=(folder_of(folder),))
     check_outputs(target, paths_of(target, names, methods), protected, overwrite=overwrite)
-    explained = explain(
-        folder,
-        [str(file) for file in files],
-        method=ALL if ALL in wanted else methods,
+    request = Request(
+        methods=methods,
         class_name=class_name,
         unit=unit,
         pixel=at,
-        taps=taps,
-        device=device,
+        taps=tuple(taps),
+        required=ALL not in wanted,
     )
-    for note in explained.subject.notes[:SHOWN]:
+    predictor, read = load(folder, device=device), [str(file) for file in files]
+    with stepping("explaining", steps(len(methods), math.ceil(len(files) / GROUP))) as report:
+        summary = write_files(target, names, explain_groups(predictor, read, request, report=report), bundle)
+    for note in summary.notes[:SHOWN]:
         say(note)
-    title = f"{bundle}: {', '.join(dict.fromkeys(explained.targets[:3]))}"
-    page = write_files(target, names, explained, title)
-    values = _values(explained) | {
+    page = target / PAGE
+    values = summary.values() | {
         "out": str(target),
         "page": str(page),
         "seconds": round(time.perf_counter() - began, 3),
     }
-    lines = _lines(explained)
+    lines = _lines(summary)
     following = _following(bundle, paths[:3], methods, {"--class": class_name, "--unit": unit, "--pixel": pixel})
     lines += [f"files: {target}", f"page:  {page}", f"next:  {following}"]
     return Answer(values=values, text="\n".join(lines))
@@ -91,50 +96,18 @@ def _following(bundle: str, paths: Sequence[str], methods: Sequence[str], option
     return repeated(["explain", bundle, *paths], {"--method": other, **options})
 
 
-def _values(explained: Explained) -> dict[str, Any]:
-    from convworks.explain.attribution.verdict import finite
+def _lines(summary: Summary) -> list[str]:
+    from convworks.explain.attribution.page import HEADER, method_rows
 
-    subject, by_method = explained.subject, explained.attributions.by_method
-    images = [
-        {
-            "path": name,
-            "target": explained.targets[index],
-            "score": finite(float(explained.scores[index])),
-            "methods": {method: each.verdicts[index].values() for method, each in by_method.items()},
-        }
-        for index, name in enumerate(subject.names)
-    ]
-    weights = {
-        method: {
-            "complexity": each.weights.complexity._asdict(),
-            "order": each.weights.order._asdict(),
-            "similarity": each.weights.similarity._asdict(),
-            "verdict": each.weights.verdict,
-        }
-        for method, each in by_method.items()
-    }
-    notes = {method: each.note for method, each in by_method.items() if each.note}
-    return {"images": images, "weights": weights, "notes": notes, "impossible": dict(explained.attributions.impossible)}
-
-
-def _lines(explained: Explained) -> list[str]:
-    from convworks.explain.attribution.files import HEADER, method_rows
-
-    subject, by_method = explained.subject, explained.attributions.by_method
-    rows = [
-        [name, explained.targets[index], f"{float(explained.scores[index]):.4g}"]
-        for index, name in enumerate(subject.names[:SHOWN])
-    ]
-    lines = [table(["image", "explained", "score"], rows)]
-    if len(subject.names) > SHOWN:
-        lines.append(f"and {len(subject.names) - SHOWN:,} more (--json lists them)")
-    lines += ["", table(HEADER, list(method_rows(explained))), ""]
-    lines += [f"{name}: {each.note}" for name, each in by_method.items() if each.note]
-    lines += [f"{name}: {reason}" for name, reason in explained.attributions.impossible.items()]
+    shown = list(zip(summary.names, summary.targets, summary.scores, strict=True))[:SHOWN]
+    lines = [table(["image", "explained", "score"], [[name, target, f"{score:.4g}"] for name, target, score in shown])]
+    if len(summary.names) > SHOWN:
+        lines.append(f"and {len(summary.names) - SHOWN:,} more (--json lists them)")
+    lines += ["", table(HEADER, list(method_rows(summary))), "", *summary.remarks()]
     lines += [
-        visible(f"{name}, {method}: empty, {each.verdicts[index].empty}")
-        for method, each in by_method.items()
-        for index, name in enumerate(subject.names[:SHOWN])
-        if each.verdicts[index].empty
+        visible(f"{name}, {method}: empty, {verdict.empty}")
+        for method, each in summary.by_method.items()
+        for (name, _, _), verdict in zip(shown, each.verdicts, strict=False)
+        if verdict.empty
     ]
     return lines

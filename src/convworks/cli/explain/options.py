@@ -45,7 +45,11 @@ def explain(
         ),
     ] = None,
     pixel: Annotated[
-        str | None, typer.Option(metavar="Y,X", help="Of a mask, explain the class at this pixel, counted from 0.")
+        str | None,
+        typer.Option(
+            metavar="Y,X",
+            help="Of a mask, explain the class at this pixel: row and column from 0, in the network's size.",
+        ),
     ] = None,
     message: Annotated[
         bool, typer.Option("--message", help="With --unit: the derivative of the loss by this input of the layer.")

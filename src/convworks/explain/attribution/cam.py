@@ -42,7 +42,7 @@ def grad_cam(network: nn.Module, images: Images, target: Target, *, taps: Sequen
     for part in in_chunks(len(images), images[0]):
         rows = torch.arange(part.start, part.stop)
         maps = weighted_maps(network, images[part], target.rows(rows), chosen)
-        parts.append(torch.stack([_enlarged(F.relu(each), images) for each in maps]).sum(0))
+        parts.append(torch.stack([_enlarged(F.relu(each), images[part]) for each in maps]).sum(0))
     return torch.cat(parts)
 
 
@@ -71,18 +71,20 @@ class Linear(NamedTuple):
 
 def cam(network: nn.Module, images: Images, target: Target) -> Map:
     """Return the class activation map (Zhou et al. 2016, section 2) at the size of the images."""
-    parts = []
-    for part in in_chunks(len(images), images[0]):
-        rows = torch.arange(part.start, part.stop)
-        parts.append(_enlarged(class_maps(network, images[part], target.rows(rows)).maps, images))
-    return torch.cat(parts)
+    return _enlarged(class_maps(network, images, target).maps, images)
 
 
 def class_maps(network: nn.Module, images: Images, target: Target) -> Linear:
-    """Return the sum of the last maps, each times its weight in the score of the class.
+    """Return the sum of the last maps, each times its weight in the score of the class, in batches that fit the memory.
 
     The score is their mean plus the bias. Raises InputError for a head that is not linear in the mean of each map.
     """
+    rows = (torch.arange(part.start, part.stop) for part in in_chunks(len(images), images[0]))
+    maps, biases = zip(*(_class_maps(network, images[row], target.rows(row)) for row in rows), strict=True)
+    return Linear(torch.cat(maps), torch.cat(biases))
+
+
+def _class_maps(network: nn.Module, images: Images, target: Target) -> Linear:
     if target.tap is not None or target.where is not None:
         other = f"the unit {target.name}" if target.tap is not None else "pixels of a mask"
         raise InputError("--method cam", f"explains classes of images, not {other}", "use grad-cam")

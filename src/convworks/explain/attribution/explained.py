@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,22 +14,42 @@ from torch import Tensor, nn
 from convworks.data.decode.any_image import list_images
 from convworks.data.decode.decode import probe
 from convworks.errors import InputError
-from convworks.explain.attribution.attribute import Attributions, Report, attribute, with_activation
-from convworks.explain.attribution.methods import METHODS, Method, with_taps
+from convworks.explain.attribution.attribute import STEPS, Attributions, Report, attribute, with_activation
+from convworks.explain.attribution.methods import METHODS, with_taps
 from convworks.explain.attribution.named import class_number, parse_unit
 from convworks.explain.attribution.passes import in_chunks, outputs_of, scores_of
 from convworks.explain.attribution.target import Target, class_target, predicted, unit_target
+from convworks.explain.attribution.verdict import DRAWS, TESTED, Weights
+from convworks.files import path_of
 from convworks.inference.predictor import Predictor
 
 #: How the class is named that the network predicts, which is another one for each image.
 PREDICTED = "the predicted class"
+#: Images that are explained at a time where their maps go to files; the weights are tested on the first of them.
+GROUP = 2 * TESTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is explained of each image, and by which methods; all that are possible, unless they are `required`.
+
+    `unit` is TAP:channel,*position; without one it is a class (by name or number; default: the predicted one), of a
+    mask at a `pixel` or where it is predicted. `taps` are for Grad-CAM.
+    """
+
+    methods: tuple[str, ...]
+    class_name: str | None = None
+    unit: str | None = None
+    pixel: Sequence[int] | None = None
+    taps: tuple[str, ...] = ()
+    required: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """Images as a network reads them: their names, pixels and normalised values, and the outputs for them.
 
-    `notes` say which files were fitted to the network's input.
+    `notes` say how files were fitted to the network's input.
     """
 
     network: nn.Module
@@ -49,6 +69,60 @@ class Explained:
     targets: tuple[str, ...]
     scores: Float[Tensor, " b"]
     attributions: Attributions
+
+
+def explain_images(
+    predictor: Predictor,
+    images: object,
+    request: Request,
+    *,
+    weights: Mapping[str, Weights] | None = None,
+    report: Report = lambda: None,
+) -> Explained:
+    """Explain images of any supported type, with verdicts; `weights` are tests that were made before.
+
+    Raises InputError for what is not there, and for required methods that the network cannot do.
+    """
+    subject = read_subject(predictor, images)
+    target = target_of(predictor, subject, class_name=request.class_name, unit=request.unit, pixel=request.pixel)
+    network = subject.network
+    methods = with_taps({name: METHODS[name] for name in request.methods}, request.taps)
+    probabilities = with_activation(network, predictor.task.activation.apply)
+    attributions = attribute(
+        network,
+        subject.images,
+        target,
+        methods,
+        measured=probabilities if target.tap is None and predictor.classes else network,
+        required=request.required,
+        weights=weights,
+        report=report,
+    )
+    return Explained(
+        subject=subject,
+        target=target,
+        targets=tuple(_named(predictor, target)),
+        scores=scores_of(network, subject.images, target),
+        attributions=attributions,
+    )
+
+
+def explain_groups(
+    predictor: Predictor, images: Sequence[object], request: Request, *, report: Report = lambda: None
+) -> Iterator[Explained]:
+    """Explain many images, a group at a time: the memory does not grow with them. The first tests the weights."""
+    weights = None
+    for first in range(0, len(images), GROUP):
+        explained = explain_images(predictor, images[first : first + GROUP], request, weights=weights, report=report)
+        by_method = explained.attributions.by_method
+        weights = {name: each.weights for name, each in by_method.items()}
+        request = replace(request, methods=tuple(by_method), required=True)
+        yield explained
+
+
+def steps(methods: int, groups: int = 1) -> int:
+    """Return how many steps some methods take at most, as they are reported."""
+    return STEPS * methods * groups + DRAWS
 
 
 def read_subject(predictor: Predictor, images: object) -> Subject:
@@ -72,48 +146,20 @@ def read_subject(predictor: Predictor, images: object) -> Subject:
 
 
 def _fitted(predictor: Predictor, images: Sequence[object]) -> list[str]:
-    """Say of each file in another size how it was fitted to the input."""
+    """Say of each file that is not read as it is how it was fitted to the input."""
     notes = []
     preprocessing, want = predictor.bundle.preprocessing, tuple(predictor.input.size)
+    cropped = preprocessing.fit == "crop" and preprocessing.crop_fraction < 1
+    fit = f"the central {preprocessing.crop_fraction:.3g} of it" if cropped else preprocessing.fit
     for image in images:
-        if not isinstance(image, str | Path):
+        if not isinstance(image, str | os.PathLike):
             continue
-        header = probe(Path(image), max_pixels=None)
-        if (header.height, header.width) != want:
+        path = os.fsdecode(image)
+        header = probe(path_of(path), max_pixels=None)
+        if cropped or (header.height, header.width) != want:
             size = "x".join(map(str, reversed(want)))
-            notes.append(f"{image}: {header.width}x{header.height} pixels, read as {size} ({preprocessing.fit})")
+            notes.append(f"{path}: {header.width}x{header.height} pixels, read as {size} ({fit})")
     return notes
-
-
-def explain_subject(
-    predictor: Predictor,
-    subject: Subject,
-    target: Target,
-    methods: Sequence[str],
-    *,
-    taps: Sequence[str] = (),
-    required: bool = True,
-    report: Report | None = None,
-) -> Explained:
-    """Explain a target by methods, with verdicts; `required` methods are refused where the network cannot do them."""
-    chosen: dict[str, Method] = with_taps({name: METHODS[name] for name in methods}, taps)
-    network, images = subject.network, subject.images
-    probabilities = with_activation(network, predictor.task.activation.apply)
-    measured = probabilities if target.tap is None and predictor.classes else network
-    attributions = attribute(network, images, target, chosen, measured=measured, required=required, report=report)
-    scores = torch.cat(
-        [
-            scores_of(network, images[part], target.rows(torch.arange(part.start, part.stop)))
-            for part in in_chunks(len(images), images[0])
-        ]
-    )
-    return Explained(
-        subject=subject,
-        target=target,
-        targets=tuple(_named(predictor, target)),
-        scores=scores,
-        attributions=attributions,
-    )
 
 
 def _named(predictor: Predictor, target: Target) -> list[str]:
@@ -163,7 +209,7 @@ def _pixel_target(
     written = ",".join(map(str, pixel))
     if len(pixel) != len(size) or any(not 0 <= at < side for at, side in zip(pixel, size, strict=False)):
         reason = f"{written} is not in the mask, whose size is {'x'.join(map(str, size))}"
-        raise InputError("--pixel", reason, "give row and column, counted from 0")
+        raise InputError("--pixel", reason, "give row and column, counted from 0 in the network's size")
     here = tuple(pixel)
     channels = outputs.argmax(1).movedim(0, -1)[here] if number is None else torch.full((len(outputs),), number)
     where = torch.zeros(len(outputs), *size, dtype=torch.bool)

@@ -13,24 +13,18 @@ from convworks.explain.attribution.target import Target
 
 #: The error of completeness at which refining ends, as a fraction of the difference that is distributed.
 TOLERANCE = 1e-3
-#: Points on the path of an image, at first and at most; and values of all points of all images at most.
-FEWEST, MOST, VALUES = 32, 4096, 1 << 27
+#: Points on the path of an image, at first and at most; and values of all its points at most.
+FEWEST, MOST, VALUES = 32, 1024, 1 << 26
 
 Images = Float[Tensor, "b c *size"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Integral:
-    """Integrated gradients, the difference of the scores that they should add up to, and the points that each took."""
+    """Integrated gradients, and the points that each image took."""
 
     values: Images
-    differences: Float[Tensor, " b"]
     points: tuple[int, ...]
-
-    @property
-    def errors(self) -> Float[Tensor, " b"]:
-        """The error of completeness (axiom 1) of each image, as a fraction of its difference."""
-        return completeness_error(self.values.flatten(1).sum(1), self.differences)
 
 
 def integrated_gradients(network: nn.Module, images: Images, target: Target) -> Images:
@@ -50,10 +44,10 @@ def integrate(
     """Integrate by the midpoint rule; each image gets as many points as it needs to be complete, at most `most`.
 
     A network of rectifiers bends so often on the path that the error falls with the number of points alone, whatever
-    the order of a rule: the next number follows from the error of the last. Where `most` is None, it is 4,096, less for
-    many or large images. `baseline` are images (default: zeros).
+    the order of a rule: the next number follows from the error of the last. Where `most` is None, it is 1,024, less for
+    large images, whatever the number of images. `baseline` are images (default: zeros).
     """
-    limit = max(FEWEST, min(MOST, VALUES // images.numel())) if most is None else most
+    limit = max(FEWEST, min(MOST, VALUES // images[0].numel())) if most is None else most
     start = torch.zeros_like(images) if baseline is None else baseline
     differences = scores_of(network, images, target) - scores_of(network, start, target)
     values = torch.zeros_like(images)
@@ -67,7 +61,7 @@ def integrate(
         waiting = torch.nonzero((errors.cpu() > tolerance) & (points < limit))[:, 0]
         needed = 2 ** (points * errors.cpu() / tolerance).clamp(max=limit).log2().ceil()
         points[waiting] = torch.maximum(2 * points, needed.long())[waiting].clamp(max=limit)
-    return Integral(values=values, differences=differences, points=tuple(points.tolist()))
+    return Integral(values=values, points=tuple(points.tolist()))
 
 
 def _midpoints(
@@ -87,5 +81,9 @@ def _midpoints(
 
 
 def completeness_error(sums: Float[Tensor, " b"], differences: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-    """Return how far sums are from what they should be, as a fraction of it; 0 where both are 0."""
-    return ((sums - differences).abs() / differences.abs().clamp(min=torch.finfo(sums.dtype).tiny)).nan_to_num(0.0)
+    """Return how far sums are from what they should be, as a fraction of it.
+
+    It is infinite where only the sum should be 0, and NaN where a score is not finite: no such promise is kept.
+    """
+    gaps = (sums - differences).abs()
+    return torch.where(gaps == 0, gaps, gaps / differences.abs())

@@ -33,7 +33,6 @@ class Method:
     """
 
     title: str
-    paper: str
     attribute: Attribute
     signed: bool
     promised: str = ""
@@ -62,7 +61,6 @@ def _tiles(network: nn.Module, images: Tensor, target: Target) -> Tensor:
 METHODS: Mapping[str, Method] = {
     "gradient": Method(
         title="Gradient",
-        paper="Simonyan et al. 2014",
         attribute=gradients.gradient,
         signed=False,
         promised="sensitivity",
@@ -70,13 +68,11 @@ METHODS: Mapping[str, Method] = {
     ),
     "gradient-x-input": Method(
         title="Gradient x input",
-        paper="Shrikumar et al. 2016",
         attribute=gradients.gradient_times_input,
         signed=True,
     ),
     "integrated-gradients": Method(
         title="Integrated gradients",
-        paper="Sundararajan et al. 2017",
         attribute=integrated_gradients,
         signed=True,
         promised="completeness",
@@ -85,37 +81,31 @@ METHODS: Mapping[str, Method] = {
     ),
     "smoothgrad": Method(
         title="SmoothGrad",
-        paper="Smilkov et al. 2017",
         attribute=gradients.smoothgrad,
         signed=False,
         quick=partial(gradients.smoothgrad, samples=8),
     ),
     "guided-backpropagation": Method(
         title="Guided backpropagation",
-        paper="Springenberg et al. 2015",
         attribute=gradients.guided_backpropagation,
         signed=False,
         rule=rectifiers.guided,
     ),
     "deconvnet": Method(
         title="Deconvnet",
-        paper="Zeiler and Fergus 2013",
         attribute=gradients.deconvnet,
         signed=False,
         rule=rectifiers.deconvnet,
     ),
-    "grad-cam": Method(title="Grad-CAM", paper="Selvaraju et al. 2017", attribute=grad_cam, signed=True, mapped=True),
+    "grad-cam": Method(title="Grad-CAM", attribute=grad_cam, signed=True, mapped=True),
     "cam": Method(
         title="CAM",
-        paper="Zhou et al. 2016",
         attribute=cam,
         signed=True,
         promised="completeness",
         promise=promises.map_completeness,
     ),
-    "occlusion": Method(
-        title="Occlusion", paper="Zeiler and Fergus 2013", attribute=occlusion, signed=True, quick=_tiles
-    ),
+    "occlusion": Method(title="Occlusion", attribute=occlusion, signed=True, quick=_tiles),
 }
 
 

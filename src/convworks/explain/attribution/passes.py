@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from convworks.explain.attribution.rectifiers import count_relus
 from convworks.explain.attribution.target import Target
 from convworks.explain.taps import tapping
-from convworks.layers.mode import evaluating
+from convworks.layers.mode import evaluating, in_full_precision
 
 #: Values of a batch that pass at a time; more rows are divided.
 VALUES = 1 << 20
@@ -49,7 +49,7 @@ def forward_backward(
 
     Raises InputError for an unknown tap.
     """
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(network), in_full_precision():
         pixels = images.detach().clone().requires_grad_()
         with tapping(network, [*taps, *([target.tap] if target.tap else [])]) as activations:
             output = network(pixels)
@@ -85,18 +85,18 @@ def has_rectifiers(network: nn.Module, images: Float[Tensor, "b c *size"], targe
 
 
 def scores_of(network: nn.Module, images: Float[Tensor, "b c *size"], target: Target) -> Float[Tensor, " b"]:
-    """Return the number that is explained, for each image."""
-    with torch.no_grad(), evaluating(network):
-        if target.tap is None:
-            return target.score(network(images))
-        with tapping(network, [target.tap]) as activations:
-            network(images)
-        return target.score(activations[target.tap])
+    """Return the number that is explained, for each image, in batches that fit the memory."""
+    scores = []
+    for part in in_chunks(len(images), images[0]):
+        rows = torch.arange(part.start, part.stop)
+        scores.append(target.rows(rows).score(outputs_of(network, images[part], target.tap)))
+    return torch.cat(scores)
 
 
 def outputs_of(network: nn.Module, images: Tensor, tap: str | None = None) -> Tensor:
     """Return the output of a network in evaluation mode, or its activation at a tap."""
-    with torch.no_grad(), evaluating(network), tapping(network, [tap] if tap else []) as activations:
+    taps = [tap] if tap else []
+    with torch.no_grad(), evaluating(network), in_full_precision(), tapping(network, taps) as activations:
         output: Tensor = network(images)
     return activations[tap] if tap else output
 

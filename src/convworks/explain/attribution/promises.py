@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,9 +12,7 @@ from convworks.explain.attribution.cam import class_maps
 from convworks.explain.attribution.integrated import completeness_error
 from convworks.explain.attribution.passes import scores_of
 from convworks.explain.attribution.target import Target
-
-#: By how much the score is changed to see its slope, as a fraction of itself.
-CHANGE = 1e-3
+from convworks.hardware import widest
 
 Images = Float[Tensor, "b c *size"]
 Errors = Float[Tensor, " b"]
@@ -32,10 +32,16 @@ def map_completeness(network: nn.Module, images: Images, target: Target, values:
 
 
 def sensitivity(network: nn.Module, images: Images, target: Target, values: Images) -> Errors:
-    """Compare the slope of the score along the gradient, from two images beside each, with the gradient's length."""
+    """Compare the slope of the score along the gradient, from two images beside each, with the gradient's length.
+
+    They are so near that hardly a ReLU changes sides, which float32 would round away: the scores are in float64.
+    """
+    dtype = widest(images.device)
+    exact, images, values = deepcopy(network).to(dtype), images.to(dtype), values.to(dtype)
+    limits, axes = torch.finfo(dtype), (-1, *(1,) * (images.ndim - 1))
     lengths = values.flatten(1).norm(dim=1)
-    scores = scores_of(network, images, target)
-    steps = CHANGE * scores.abs().clamp(min=CHANGE) / lengths.clamp(min=torch.finfo(lengths.dtype).tiny) ** 2
-    shift = values * steps.view(-1, *(1,) * (values.ndim - 1))
-    change = scores_of(network, images + shift, target) - scores_of(network, images - shift, target)
-    return completeness_error(change / (2 * steps), lengths**2)
+    directions = values / lengths.clamp(min=limits.tiny).view(axes)
+    steps = limits.eps**0.5 * images.flatten(1).norm(dim=1).clamp(min=1)
+    shift = directions * steps.view(axes)
+    change = scores_of(exact, images + shift, target) - scores_of(exact, images - shift, target)
+    return completeness_error(change / (2 * steps), lengths)

@@ -72,11 +72,6 @@ def order(maps: Map) -> Float[Tensor, " b"]:
     return torch.stack(along).mean(0).float()
 
 
-def similarity(first: Map, second: Map) -> Float[Tensor, " b"]:
-    """Return Spearman's rank correlation of two maps of each image."""
-    return (ranked(first) * ranked(second)).sum(1).float()
-
-
 def ranked(maps: Map) -> Float[Tensor, "b n"]:
     """Return the rank of each value, shifted and scaled so that the product of two maps is their rank correlation."""
     ranks = _ranks(maps)

@@ -80,8 +80,8 @@ def unit_target(
     shape = tuple(values.shape[1:])
     written, within = ",".join(map(str, index)), "x".join(map(str, shape))
     if len(index) not in (1, len(shape)):
-        reason = f"{written} has {len(index)} numbers, but the units of {tap or 'the output'} are {within}"
-        raise InputError("--unit", reason, f"give the channel, or {len(shape)} numbers: channel and position")
+        needs = f"needs {len(shape)} indices, or the channel alone, got {len(index)}: {written}"
+        raise InputError("--unit", f"the units of {tap or 'the output'} are {within}, which {needs}", "count from 0")
     if any(not 0 <= entry < side for entry, side in zip(index, shape, strict=False)):
         reason = f"{written} is outside {tap or 'the output'}, whose shape is {within}"
         raise InputError("--unit", reason, "count from 0")

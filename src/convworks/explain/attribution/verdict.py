@@ -22,9 +22,11 @@ from convworks.explain.attribution.vanished import why_empty
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
 #: Random networks of the weight-randomisation test, and images that it takes.
 DRAWS, TESTED = 12, 8
-#: By how many standard deviations maps must differ from those with random weights. The test tells nothing of maps of
-#: fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer images.
+#: By how many standard deviations maps must differ from those with random weights. The test is uninformative for maps
+#: of fewer pixels; and against a map beyond this spread of the complexity, a fraction, and from fewer images.
 DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 4.0, 256, 0.1, 4
+#: What is measured of maps, of trained and of random weights.
+MEASURES = ("complexity", "order", "similarity")
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
 
 Images = Float[Tensor, "b c *size"]
@@ -54,7 +56,7 @@ class Weights:
 
     `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
     correlation with the maps of random weights (the plain test), beside that of these among themselves. There are so
-    many `images` of so many `pixels`; those with an empty map, as simple as can be, tell nothing and are left out.
+    many `images` of so many `pixels`; those with an empty map, as simple as can be, are left out.
     """
 
     complexity: Measured
@@ -166,9 +168,17 @@ def verdicts(
 
 
 def weight_tests(
-    network: nn.Module, images: Images, target: Target, methods: Mapping[str, Method]
+    network: nn.Module,
+    images: Images,
+    target: Target,
+    methods: Mapping[str, Method],
+    *,
+    report: Callable[[], None] = lambda: None,
 ) -> dict[str, Weights]:
-    """Return the weight-randomisation test of each method, on the first images; the same random networks for all."""
+    """Return the weight-randomisation test of each method, on the first images; the same random networks for all.
+
+    `report` is called after each random network.
+    """
     few = images[:TESTED]
     chosen = target.rows(torch.arange(len(few)))
 
@@ -182,6 +192,7 @@ def weight_tests(
         control = randomised(network, seed)
         for name, method in methods.items():
             random[name].append(maps(method, control))
+        report()
     return {name: _weights(trained[name], random[name]) for name in methods}
 
 

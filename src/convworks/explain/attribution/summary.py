@@ -1,0 +1,125 @@
+"""What remains of explained images when their maps are in files: names, scores, and the verdicts on each method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from convworks.explain.attribution.explained import Explained
+from convworks.explain.attribution.verdict import MEASURES, Verdict, Weights, finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A method on all images: the verdict on each, the test of its weights, and a note on the network."""
+
+    title: str
+    signed: bool
+    promised: str
+    verdicts: tuple[Verdict, ...]
+    weights: Weights
+    note: str
+
+    @property
+    def ranks(self) -> bool:
+        """Whether it ranks pixels better than a random order on half of the images or more."""
+        return 2 * sum(verdict.ranks for verdict in self.verdicts) >= len(self.verdicts)
+
+    @property
+    def promise(self) -> str:
+        """How well it keeps its promise, at worst; a dash where all maps are empty."""
+        errors = [each.error for each in self.verdicts if each.error is not None and not each.empty]
+        if not self.promised or not errors:
+            return "-" if self.promised else "none"
+        return f"{self.promised} within {max(errors):.2%}" if all(error <= 1 for error in errors) else "not kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Images by name, what is explained of each, its score, and the methods by name.
+
+    `unit` says whether it is a unit of a layer. Other methods are `impossible`, and the weights of some are `untested`,
+    for the reasons that are given; `notes` say how files were fitted to the network's input.
+    """
+
+    names: tuple[str, ...]
+    targets: tuple[str, ...]
+    scores: tuple[float, ...]
+    notes: tuple[str, ...]
+    unit: bool
+    by_method: Mapping[str, Judged]
+    impossible: Mapping[str, str]
+    untested: Mapping[str, str]
+
+    def joined(self, other: Summary) -> Summary:
+        """Return the summary of these images and of others after them, whose weights were not tested again."""
+        return replace(
+            self,
+            names=self.names + other.names,
+            targets=self.targets + other.targets,
+            scores=self.scores + other.scores,
+            notes=self.notes + other.notes,
+            by_method={
+                name: replace(each, verdicts=each.verdicts + other.by_method[name].verdicts)
+                for name, each in self.by_method.items()
+            },
+        )
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what is to be said of methods: what the network makes of them, what is not tested or not possible."""
+        yield from (f"{name}: {each.note}" for name, each in self.by_method.items() if each.note)
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in self.untested.items():
+            by_reason.setdefault(reason, []).append(name)
+        yield from (f"{', '.join(names)}: weights not tested, {reason}" for reason, names in by_reason.items())
+        yield from (f"{name}: {reason}" for name, reason in self.impossible.items())
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        images = [
+            {
+                "path": name,
+                "target": self.targets[index],
+                "score": finite(self.scores[index]),
+                "methods": {method: each.verdicts[index].values() for method, each in self.by_method.items()},
+            }
+            for index, name in enumerate(self.names)
+        ]
+        return {
+            "images": images,
+            "weights": {name: _weights(each.weights) for name, each in self.by_method.items()},
+            "notes": {name: each.note for name, each in self.by_method.items() if each.note},
+            "untested": dict(self.untested),
+            "impossible": dict(self.impossible),
+        }
+
+
+def _weights(weights: Weights) -> dict[str, Any]:
+    measures = {name: getattr(weights, name)._asdict() for name in MEASURES}
+    return {**measures, "distance": finite(weights.distance), "verdict": weights.verdict}
+
+
+def summary_of(explained: Explained) -> Summary:
+    """Return what remains of explained images without their maps."""
+    subject, attributions = explained.subject, explained.attributions
+    return Summary(
+        names=subject.names,
+        targets=explained.targets,
+        scores=tuple(explained.scores.tolist()),
+        notes=subject.notes,
+        unit=explained.target.tap is not None,
+        by_method={
+            name: Judged(
+                title=each.method.title,
+                signed=each.method.signed,
+                promised=each.method.promised,
+                verdicts=each.verdicts,
+                weights=each.weights,
+                note=each.note,
+            )
+            for name, each in attributions.by_method.items()
+        },
+        impossible=attributions.impossible,
+        untested=attributions.untested,
+    )
