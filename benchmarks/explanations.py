@@ -27,10 +27,9 @@ from convworks.bundle.foreign import import_bundle
 from convworks.explain.attribution.explained import read_subject, target_of
 from convworks.explain.attribution.methods import METHODS as ALL_METHODS
 from convworks.explain.attribution.randomised import randomised
-from convworks.explain.attribution.verdict import RELATED, UNRELATED, Weights, weight_tests
+from convworks.explain.attribution.verdict import MEASURES, RELATED, UNRELATED, Weights, weight_tests
 
 METHODS = ("gradient", "gradient-x-input", "integrated-gradients", "deconvnet", "guided-backpropagation")
-MEASURES = ("complexity", "order", "similarity")
 IMAGES = 8
 #: That of the random weights; the test draws from 0.
 SEED = 100
@@ -90,19 +89,14 @@ def measured(folder: Path, name: str, data: Path) -> dict[str, Any]:
 
 
 def _plain(weights: Weights) -> dict[str, Any]:
-    return {
-        "complexity": weights.complexity._asdict(),
-        "order": weights.order._asdict(),
-        "similarity": weights.similarity._asdict(),
-        "distance": weights.distance,
-        "verdict": weights.verdict,
-    }
+    measures = {name: getattr(weights, name)._asdict() for name in MEASURES}
+    return {**measures, "distance": weights.distance, "verdict": weights.verdict}
 
 
 def table(results: dict[str, Any]) -> str:
     """Write the table in Markdown: a row a method, a column a network."""
     header = [
-        "complexity, order, similarity with trained weights (random ones)",
+        f"{', '.join(MEASURES)} with trained weights (random ones)",
         *(NETWORKS[name][0] for name in results),
     ]
     rows = [header, ["---"] * len(header)]
@@ -114,9 +108,9 @@ def table(results: dict[str, Any]) -> str:
 def _cell(result: dict[str, Any], method: str) -> str:
     own, random = result["trained"][method], result["random"][method]
     numbers, controls = ([f"{own[key][which]:.2f}" for key in MEASURES] for which in ("trained", "random"))
-    text = f"{', '.join(numbers)} ({', '.join(controls)})"
+    text = f"{', '.join(numbers)} ({', '.join(controls)}): {own['distance']:.1f}"
     if own["verdict"] != RELATED:
-        text += f": {own['verdict'].removesuffix(' to the trained weights')}"
+        text += f", {own['verdict'].removesuffix(' to the trained weights')}"
     if random["verdict"] != UNRELATED:
         text += f"; with random weights: {random['verdict'].removesuffix(' to the trained weights')}"
     return text

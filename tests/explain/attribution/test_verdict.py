@@ -6,6 +6,7 @@ import math
 from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -20,14 +21,13 @@ from convworks.explain.attribution.curves import areas, blurred, curve, order_of
 from convworks.explain.attribution.gradients import gradient
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.named import METHODS as NAMES
-from convworks.explain.attribution.randomised import complexity, order, randomised, ranked
+from convworks.explain.attribution.randomised import complexity, order, randomised, ranked, repetition
 from convworks.explain.attribution.rectifiers import deconvnet
 from convworks.explain.attribution.summary import Judged
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
 from convworks.explain.attribution.verdict import (
     DRAWS,
-    NOTHING,
     RELATED,
     UNDECIDED,
     UNRELATED,
@@ -35,6 +35,7 @@ from convworks.explain.attribution.verdict import (
     Verdict,
     Weights,
     _weights,
+    undecided,
     verdicts,
 )
 from convworks.models.catalogue import create
@@ -132,16 +133,49 @@ def test_the_verdict_on_weights(
     pixels: int,
     verdict: str,
 ) -> None:
-    measured = (Measured(*each) for each in (complexity, order, similarity))
-    names = ("complexity", "order", "similarity")
-    assert Weights(**dict(zip(names, measured, strict=True)), images=images, pixels=pixels).verdict == verdict
+    measures = {"complexity": Measured(*complexity), "order": Measured(*order), "similarity": Measured(*similarity)}
+    alike = Measured(0.2, 0.2, 0.1)
+    weights = Weights(**measures, repetition=alike, images=images, pixels=pixels, draws=24)
+    assert weights.verdict == verdict
+    assert replace(weights, draws=7).verdict == UNDECIDED
+    assert replace(weights, pixels=784, repetition=Measured(0.9, 0.2, 0.1)).verdict == RELATED
+
+
+def test_what_maps_of_all_images_share_counts() -> None:
+    """Two networks that look at one place in each image, and one that looks anywhere."""
+    torch.manual_seed(0)
+    place = torch.rand(20, 20)
+    anywhere, there = torch.rand(4, 20, 20), place + 0.01 * torch.rand(4, 20, 20)
+    assert repetition(there).item() > 0.99
+    assert abs(repetition(anywhere).item()) < 0.1
+    assert repetition(anywhere[:1]).item() == 0
+    pairs = [spearmanr(anywhere[a].flatten(), anywhere[b].flatten()).statistic for a, b in combinations(range(4), 2)]
+    assert repetition(anywhere).item() == pytest.approx(np.mean(pairs), abs=1e-6)
+    weights = _weights(there, [torch.rand(4, 20, 20) for _ in range(12)])
+    assert weights.repetition.above > 10
+    assert weights.verdict == RELATED
+
+
+def test_random_networks_without_maps_are_left_out() -> None:
+    """Of one that overflows nothing is known; empty maps among others would count as the simplest."""
+    torch.manual_seed(0)
+    maps, random = torch.rand(4, 20, 20), [torch.rand(4, 20, 20) for _ in range(12)]
+    empty, overflowing = torch.zeros(4, 20, 20), torch.full((4, 20, 20), torch.nan)
+    expected = _weights(maps, random)
+    assert _weights(maps, [empty, *random, overflowing]) == expected
+    assert (expected.draws, expected.verdict) == (12, UNRELATED)
+    none = _weights(maps, [overflowing] * 24)
+    assert (none.draws, none.verdict) == (0, UNDECIDED)
+    partly = _weights(maps, [torch.cat([each[:3], empty[:1]]) for each in random])
+    assert partly.complexity.random == pytest.approx(expected.complexity.random, rel=0.01)
+    assert partly.similarity.random == pytest.approx(expected.similarity.random, abs=0.05)
 
 
 def test_similarity_is_that_of_maps_beside_that_of_random_ones_among_themselves() -> None:
     """Where random weights all give one map, and the trained ones another, the map depends on the weights."""
     torch.manual_seed(0)
     shared, other = torch.rand(4, 20, 20), torch.rand(4, 20, 20)
-    controls = [shared + 1e-3 * torch.rand(4, 20, 20) for _ in range(6)]
+    controls = [shared + 1e-3 * torch.rand(4, 20, 20) for _ in range(8)]
     weights = _weights(other, controls)
     assert abs(weights.similarity.trained) < 0.1
     assert weights.similarity.random > 0.99
@@ -345,7 +379,6 @@ def test_progress_covers_values_verdicts_and_random_networks() -> None:
 def test_most_is_not_half() -> None:
     """A method that ranks one of two images is not said to fail on most of them."""
     good = Verdict(insertion=2.0, deletion=0.0, random_insertion=1.0, random_deletion=1.0)
-    weights = Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=400)
-    half = Judged(title="", signed=True, promised="", verdicts=(good, Verdict()), weights=weights, note="")
+    half = Judged(title="", signed=True, promised="", verdicts=(good, Verdict()), weights=undecided(400), note="")
     assert half.ranks
     assert not replace(half, verdicts=(good, Verdict(), Verdict())).ranks

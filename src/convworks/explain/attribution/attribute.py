@@ -16,10 +16,10 @@ from convworks.explain.attribution.passes import has_rectifiers
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.verdict import (
     FEWEST_PIXELS,
-    NOTHING,
     TESTED,
     Verdict,
     Weights,
+    undecided,
     verdicts,
     weight_tests,
 )
@@ -138,7 +138,7 @@ def _tests(
     report: Report,
 ) -> dict[str, Weights]:
     """Return the test of the weights of each method, without random networks where all are untested."""
-    nothing = Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=images[0, 0].numel())
+    nothing = undecided(images[0, 0].numel())
     tested = {name: method for name, method in methods.items() if name not in untested}
     tests = weight_tests(network, images, target, tested, report=report) if tested else {}
     return dict.fromkeys(untested, nothing) | tests

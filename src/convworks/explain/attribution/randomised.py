@@ -3,7 +3,8 @@
 The plain test (Adebayo et al. 2018) asks whether a map changes when weights are random. That is criticised: any map of
 another network is another map, and noise alone passes (Hedström et al. 2024, arXiv 2401.06465). Their efficient form,
 eMPRT, asks whether the map becomes more complex: that of a trained network is ordered, that of random weights is not.
-Complexity is theirs, the entropy of the values; order in space, which it does not see, is measured beside it.
+Complexity is theirs, the entropy of the values; order in space, and what maps of different images have in common, which
+it does not see, are measured beside it.
 """
 
 from __future__ import annotations
@@ -70,6 +71,14 @@ def order(maps: Map) -> Float[Tensor, " b"]:
         first, second = (part - part.mean(1, keepdim=True) for part in pairs)
         along.append(F.cosine_similarity(first, second))
     return torch.stack(along).mean(0).float()
+
+
+def repetition(maps: Map) -> Float[Tensor, " 1"]:
+    """Return the mean rank correlation of the maps of different images; 0 for a single one."""
+    ranks, count = ranked(maps), len(maps)
+    if count < 2:
+        return torch.zeros(1)
+    return ((ranks.sum(0).square().sum() - ranks.square().sum()) / (count * (count - 1))).float()[None]
 
 
 def ranked(maps: Map) -> Float[Tensor, "b n"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
 from convworks.explain.attribution.methods import Method
-from convworks.explain.attribution.randomised import complexity, order, randomised, ranked
+from convworks.explain.attribution.randomised import complexity, order, randomised, ranked, repetition
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
 
 #: Errors up to which a promise counts as kept.
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
-#: Random networks of the weight-randomisation test, and images that it takes.
-DRAWS, TESTED = 12, 8
+#: Random networks of the weight-randomisation test, the fewest that must give maps, and images that it takes.
+DRAWS, FEWEST_DRAWS, TESTED = 24, 8, 8
 #: By how many standard deviations maps must differ from those with random weights. The test is uninformative for maps
 #: of fewer pixels; and against a map beyond this spread of the complexity, a fraction, and from fewer images.
-DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 4.0, 256, 0.1, 4
+DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.1, 4
 #: What is measured of maps, of trained and of random weights.
-MEASURES = ("complexity", "order", "similarity")
+MEASURES = ("complexity", "order", "repetition", "similarity")
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
 
 Images = Float[Tensor, "b c *size"]
@@ -54,34 +54,39 @@ NOTHING = Measured(0.0, 0.0, 0.0)
 class Weights:
     """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
 
-    `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
-    correlation with the maps of random weights (the plain test), beside that of these among themselves. There are so
-    many `images` of so many `pixels`; those with an empty map, as simple as can be, are left out.
+    `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels, `repetition` the rank correlation of
+    the maps of different images; `similarity` is the mean rank correlation with the maps of random weights (the plain
+    test), beside that of these among themselves. There are so many `images` of so many `pixels`, and `draws` of random
+    weights; empty maps, as simple as can be, are uninformative and left out.
     """
 
     complexity: Measured
     order: Measured
+    repetition: Measured
     similarity: Measured
     images: int
     pixels: int
+    draws: int
 
     @property
     def distance(self) -> float:
         """How far the maps are from those of random weights, in standard deviations.
 
         Learned maps are simpler; they are smoother where the weights are, and rougher where contributions of both signs
-        alternate; and they are less like those of random weights than these are like each other.
+        alternate; what a network looks at, it may look at in all images; and they are less like those of random weights
+        than these are like each other.
         """
-        return math.hypot(min(self.complexity.above, 0.0), self.order.above, min(self.similarity.above, 0.0))
+        simpler, unlike = min(self.complexity.above, 0.0), min(self.similarity.above, 0.0)
+        return math.hypot(simpler, self.order.above, self.repetition.above, unlike)
 
     @property
     def verdict(self) -> str:
         """Whether the maps depend on what was learned.
 
-        Where random weights give maps of very different complexity, as coarse ones are, or images are few or tiny, the
-        test cannot tell.
+        Where random weights give no maps, or maps of very different complexity, as coarse ones are, or images are few
+        or tiny, the test cannot tell.
         """
-        if self.pixels < FEWEST_PIXELS or not self.images:
+        if self.pixels < FEWEST_PIXELS or not self.images or self.draws < FEWEST_DRAWS:
             return UNDECIDED
         if self.distance > DEVIATIONS:
             return RELATED
@@ -197,26 +202,38 @@ def weight_tests(
 
 
 def _weights(trained: Map, random: Sequence[Map]) -> Weights:
-    """Compare maps with those of random networks, on the images whose map is not empty."""
-    told = _varied(trained)
-    if not bool(told.any()):
-        return Weights(complexity=NOTHING, order=NOTHING, similarity=NOTHING, images=0, pixels=trained[0].numel())
-    own, controls = trained[told], [maps[told].nan_to_num() for maps in random]
+    """Compare maps with those of random networks; empty ones are left out, and networks that have no others."""
+    varied = _varied(trained)
+    images, controls = trained[varied], [maps[varied] for maps in random]
+    controls = [maps for maps in controls if bool(_varied(maps).any())]
+    if not len(images) or len(controls) < FEWEST_DRAWS:
+        return replace(undecided(trained[0].numel()), images=len(images), draws=len(controls))
     return Weights(
-        complexity=_measured(complexity, own, controls),
-        order=_measured(order, own, controls),
-        similarity=_similarities(own, controls),
-        images=len(own),
-        pixels=own[0].numel(),
+        complexity=_measured(complexity, images, controls),
+        order=_measured(order, images, controls),
+        repetition=_measured(repetition, images, controls),
+        similarity=_similarities(images, controls),
+        images=len(images),
+        pixels=trained[0].numel(),
+        draws=len(controls),
     )
+
+
+def undecided(pixels: int) -> Weights:
+    """Return what stands for the test where it could only be undecided."""
+    return Weights(**dict.fromkeys(MEASURES, NOTHING), images=0, pixels=pixels, draws=0)
 
 
 def _similarities(trained: Map, random: Sequence[Map]) -> Measured:
     """Return how like the maps are to those of random weights, and how like these are to each other."""
-    ranks = [ranked(maps) for maps in (trained, *random)]
-    alike = torch.tensor([[float((first * second).sum(1).mean()) for second in ranks] for first in ranks])
-    among = (alike[1:, 1:].sum(1) - alike[1:, 1:].diagonal()) / (len(random) - 1)
-    return Measured(float(alike[0, 1:].mean()), float(among.mean()), float(among.std()))
+    everything = torch.stack([trained, *random])
+    varied = torch.stack([_varied(maps) for maps in everything])
+    ranks = torch.stack([ranked(maps.nan_to_num()) for maps in everything])
+    alike = torch.einsum("iab,jab->ija", ranks, ranks)
+    alike[~(varied[:, None] & varied[None])] = torch.nan
+    alike = alike.nanmean(2).fill_diagonal_(torch.nan)
+    among = alike[1:, 1:].nanmean(1)
+    return Measured(float(alike[0, 1:].nanmean()), float(among.nanmean()), float(among[among.isfinite()].std()))
 
 
 def _varied(maps: Map) -> Bool[Tensor, " b"]:
@@ -226,6 +243,6 @@ def _varied(maps: Map) -> Bool[Tensor, " b"]:
 
 
 def _measured(measure: Callable[[Tensor], Tensor], trained: Map, random: Sequence[Map]) -> Measured:
-    """Return a measure of maps, the mean over the images."""
-    controls = torch.stack([measure(maps).mean() for maps in random])
+    """Return a measure of maps, the mean over the images whose map is not empty."""
+    controls = torch.stack([measure(maps[_varied(maps)]).mean() for maps in random])
     return Measured(float(measure(trained).mean()), float(controls.mean()), float(controls.std()))
