@@ -7,6 +7,9 @@ Each network is explained twice, with its own weights and with random ones, whic
 draws. The table of docs/explain.md is printed, and FOLDER/explanations.json holds its numbers; bundles and runs that
 are there already are used again. Networks with random weights that are declared related, or others that are not, are
 marked.
+
+With --rates, how often the test errs: each of 32 networks with random weights is tested against 24 of the others, the
+trained one against 24 of them, twelve times. FOLDER/rates.json has the numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +28,25 @@ import numpy as np
 import convworks
 from convworks.bundle.bundle import Bundle, load_bundle, save_bundle
 from convworks.bundle.foreign import import_bundle
+from convworks.errors import InputError
 from convworks.explain.attribution.explained import read_subject, target_of
 from convworks.explain.attribution.methods import METHODS as ALL_METHODS
 from convworks.explain.attribution.randomised import randomised
-from convworks.explain.attribution.verdict import MEASURES, RELATED, UNRELATED, Weights, weight_tests
+from convworks.explain.attribution.verdict import (
+    DRAWS,
+    MEASURES,
+    RELATED,
+    UNRELATED,
+    Weights,
+    compared,
+    maps_of,
+    weight_tests,
+)
 
 METHODS = ("gradient", "gradient-x-input", "integrated-gradients", "deconvnet", "guided-backpropagation")
+#: Those whose rates of error are measured: all that have no map for each image by chance.
+RATED = (*METHODS, "smoothgrad", "cam", "occlusion")
+RANDOM, TRIALS = 32, 12
 IMAGES = 8
 #: That of the random weights; the test draws from 0.
 SEED = 100
@@ -93,6 +110,41 @@ def _plain(weights: Weights) -> dict[str, Any]:
     return {**measures, "distance": weights.distance, "verdict": weights.verdict}
 
 
+def rates(folder: Path, name: str, data: Path) -> dict[str, Any]:
+    """Return by method how often the test calls trained and random networks related."""
+    _, make, images = NETWORKS[name]
+    save_bundle(at := folder / f"{name}-trained", make(folder, data))
+    subject = read_subject(predictor := convworks.load(at, device="cpu"), images(data))
+    target, draw = target_of(predictor, subject), np.random.default_rng(0)
+    networks = (subject.network, *(randomised(subject.network, SEED + number) for number in range(RANDOM)))
+    maps: dict[str, list[Any]] = {method: [] for method in RATED}
+    for network in networks:
+        for method in RATED:
+            with suppress(InputError):  # CAM needs a head of global average pooling
+                maps[method].append(maps_of(network, subject.images, target, ALL_METHODS[method]))
+
+    def related(own: Any, others: Sequence[Any]) -> bool:
+        chosen = draw.choice(len(others), DRAWS, replace=False)
+        return compared(own, [others[index] for index in chosen]).verdict == RELATED
+
+    result = {}
+    for method, (trained, *random) in ((method, each) for method, each in maps.items() if each):
+        errors = [related(own, random[:index] + random[index + 1 :]) for index, own in enumerate(random)]
+        hits = [related(trained, random) for _ in range(TRIALS)]
+        result[method] = {"trained": float(np.mean(hits)), "random": float(np.mean(errors))}
+    return result
+
+
+def rates_table(results: dict[str, Any]) -> str:
+    """Write the shares in Markdown."""
+    rows = [["called related: trained; random", *(NETWORKS[name][0] for name in results)]]
+    rows.append(["---"] * len(rows[0]))
+    for method in RATED:
+        cells = [each.get(method) for each in results.values()]
+        rows.append([f"`{method}`", *(f"{c['trained']:.0%}; {c['random']:.0%}" if c else "-" for c in cells)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def table(results: dict[str, Any]) -> str:
     """Write the table in Markdown: a row a method, a column a network."""
     header = [
@@ -122,6 +174,7 @@ def main() -> None:
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"{', '.join(NETWORKS)} (default: all)")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--rates", action="store_true", help="how often the test errs")
     args = parser.parse_args()
     if unknown := [name for name in args.names if name not in NETWORKS]:
         parser.error(f"there is no network {unknown[0]!r}; there are: {', '.join(NETWORKS)}")
@@ -129,12 +182,13 @@ def main() -> None:
     if not (data / "weights").is_dir():
         parser.error("set CONVWORKS_DATA to the folder of real data sets")
     args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "explanations.json"
+    file = args.out / ("rates.json" if args.rates else "explanations.json")
+    measure, show = (rates, rates_table) if args.rates else (measured, table)
     results = json.loads(file.read_text()) if file.exists() else {}
     for name in args.names or NETWORKS:
-        results[name] = measured(args.out, name, data)
+        results[name] = measure(args.out, name, data)
         file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(table({name: results[name] for name in NETWORKS if name in results}))
+    print(show({name: results[name] for name in NETWORKS if name in results}))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def cluster() -> Iterator[None]:
     port = free_port()
     words = ["--head", "--block", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
     ray = Path(sys.executable).with_name("ray")  # that of this environment, which need not be activated
-    command = [ray, "start", *words, "--disable-usage-stats"]
+    command = [str(ray), "start", *words, "--disable-usage-stats"]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True) as head:
         for _ in range(300):
             with socket.socket() as probe:

@@ -34,7 +34,7 @@ from convworks.explain.attribution.verdict import (
     Measured,
     Verdict,
     Weights,
-    _weights,
+    compared,
     undecided,
     verdicts,
 )
@@ -125,7 +125,7 @@ def test_complexity_order_and_similarity() -> None:
         ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 3, 784, UNDECIDED),
     ],
 )
-def test_the_verdict_on_weights(
+def test_the_verdict_oncompared(
     complexity: tuple[float, ...],
     order: tuple[float, ...],
     similarity: tuple[float, ...],
@@ -151,7 +151,7 @@ def test_what_maps_of_all_images_share_counts() -> None:
     assert repetition(anywhere[:1]).item() == 0
     pairs = [spearmanr(anywhere[a].flatten(), anywhere[b].flatten()).statistic for a, b in combinations(range(4), 2)]
     assert repetition(anywhere).item() == pytest.approx(np.mean(pairs), abs=1e-6)
-    weights = _weights(there, [torch.rand(4, 20, 20) for _ in range(12)])
+    weights = compared(there, [torch.rand(4, 20, 20) for _ in range(12)])
     assert weights.repetition.above > 10
     assert weights.verdict == RELATED
 
@@ -161,12 +161,12 @@ def test_random_networks_without_maps_are_left_out() -> None:
     torch.manual_seed(0)
     maps, random = torch.rand(4, 20, 20), [torch.rand(4, 20, 20) for _ in range(12)]
     empty, overflowing = torch.zeros(4, 20, 20), torch.full((4, 20, 20), torch.nan)
-    expected = _weights(maps, random)
-    assert _weights(maps, [empty, *random, overflowing]) == expected
+    expected = compared(maps, random)
+    assert compared(maps, [empty, *random, overflowing]) == expected
     assert (expected.draws, expected.verdict) == (12, UNRELATED)
-    none = _weights(maps, [overflowing] * 24)
+    none = compared(maps, [overflowing] * 24)
     assert (none.draws, none.verdict) == (0, UNDECIDED)
-    partly = _weights(maps, [torch.cat([each[:3], empty[:1]]) for each in random])
+    partly = compared(maps, [torch.cat([each[:3], empty[:1]]) for each in random])
     assert partly.complexity.random == pytest.approx(expected.complexity.random, rel=0.01)
     assert partly.similarity.random == pytest.approx(expected.similarity.random, abs=0.05)
 
@@ -176,11 +176,11 @@ def test_similarity_is_that_of_maps_beside_that_of_random_ones_among_themselves(
     torch.manual_seed(0)
     shared, other = torch.rand(4, 20, 20), torch.rand(4, 20, 20)
     controls = [shared + 1e-3 * torch.rand(4, 20, 20) for _ in range(8)]
-    weights = _weights(other, controls)
+    weights = compared(other, controls)
     assert abs(weights.similarity.trained) < 0.1
     assert weights.similarity.random > 0.99
     assert weights.verdict == RELATED
-    assert _weights(shared, controls).similarity.trained == pytest.approx(weights.similarity.random, abs=1e-3)
+    assert compared(shared, controls).similarity.trained == pytest.approx(weights.similarity.random, abs=1e-3)
 
 
 def test_random_weights_are_new_and_the_network_stays() -> None:
@@ -260,7 +260,7 @@ def test_an_empty_class_activation_map_says_so() -> None:
     assert "vanishes" in why_empty(dead("logits"), image, first(), rule=deconvnet)
 
 
-def test_without_maps_nothing_is_said_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_maps_nothing_is_said_of_thecompared(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty map is as simple as can be, and its pixels come in random order: neither speaks for or against it."""
     monkeypatch.setattr(tests, "randomised", lambda *_: pytest.fail("a random network, which could tell nothing"))
     network, images = dead("second"), torch.rand(4, 1, 20, 20)

@@ -186,22 +186,23 @@ def weight_tests(
     """
     few = images[:TESTED]
     chosen = target.rows(torch.arange(len(few)))
-
-    def maps(method: Method, subject: nn.Module) -> Map:
-        compute = method.quick or method.attribute
-        return method.pixels(compute(subject, few, chosen), few)
-
-    trained = {name: maps(method, network) for name, method in methods.items()}
+    trained = {name: maps_of(network, few, chosen, method) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
     for seed in range(DRAWS):
         control = randomised(network, seed)
         for name, method in methods.items():
-            random[name].append(maps(method, control))
+            random[name].append(maps_of(control, few, chosen, method))
         report()
-    return {name: _weights(trained[name], random[name]) for name in methods}
+    return {name: compared(trained[name], random[name]) for name in methods}
 
 
-def _weights(trained: Map, random: Sequence[Map]) -> Weights:
+def maps_of(network: nn.Module, images: Images, target: Target, method: Method) -> Map:
+    """Return the maps of a method that are compared; where it has a quick way, by that."""
+    compute = method.quick or method.attribute
+    return method.pixels(compute(network, images, target), images)
+
+
+def compared(trained: Map, random: Sequence[Map]) -> Weights:
     """Compare maps with those of random networks; empty ones are left out, and networks that have no others."""
     varied = _varied(trained)
     images, controls = trained[varied], [maps[varied] for maps in random]
