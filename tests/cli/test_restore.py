@@ -20,6 +20,8 @@ from workplace import environment
 
 import convworks
 from convworks.cli.main import run
+from convworks.restoration import folder
+from convworks.restoration.progress import Progress
 
 FEW = ["--model", "prior_hole2", "--iterations", "10", "--runs", "1", "--device", "cpu"]
 SIDE = 24
@@ -78,6 +80,32 @@ def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pyte
     assert "0 was begun with other options" in capsys.readouterr().err
     answer(capsys, *words, "--out", "restored", "--overwrite", "--seed", "1")
     assert Path("restored/0.png").stat().st_mtime_ns != before
+
+
+class Interrupted(Progress):
+    """A progress that is interrupted at the third iteration."""
+
+    def __call__(self, *where: Any) -> None:
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_what_replaces_a_result_and_is_interrupted_is_resumed(
+    seed: str, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW, "--precision", "float32", "--out", "out"]
+    answer(capsys, *words)
+    again = [*words, "--seed", seed, "--minutes", "60"]
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "Progress", Interrupted)
+        assert run(["restore", *again, "--overwrite"]) == 130
+    capsys.readouterr()
+    resumed = answer(capsys, *again, "--resume")
+    assert resumed["images"][0]["seed"] == int(seed)
+    answer(capsys, *again, "--out", "whole")
+    assert Path("out/0.png").read_bytes() == Path("whole/0.png").read_bytes()
 
 
 def test_one_damaged_picture_does_not_stop_the_others(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

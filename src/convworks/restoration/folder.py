@@ -80,9 +80,7 @@ class Folder:
     def load(self) -> Saved | None:
         """Return what another process kept; InputError if it did something else."""
         folder = self.paths.state
-        if not self.resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        if not folder.is_dir() or not (saved := steps(folder)):
+        if not self.resume or not folder.is_dir() or not (saved := steps(folder)):
             return None
         tensors, state = load_checkpoint(folder)
         if state["identity"] != self.identity:
@@ -91,7 +89,11 @@ class Folder:
         return tensors, state
 
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write a checkpoint, then remove the one before."""
+        """Write a checkpoint, then remove the one before; the first one replaces what an earlier restoration left."""
+        if not self.count:  # an old record beside a new picture would pass for the record of that
+            shutil.rmtree(self.paths.state, ignore_errors=True)
+            for path in (self.paths.record, self.paths.curve):
+                path.unlink(missing_ok=True)
         self.count += 1
         save_checkpoint(self.paths.state, self.count, tensors, {**state, "identity": self.identity})
         keep_checkpoints(self.paths.state, {self.count})

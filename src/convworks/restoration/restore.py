@@ -37,6 +37,8 @@ def restore(material: Material, request: Request, keeper: Keeper, budget: Budget
     """
     saved = keeper.load()
     session = _opened(material, request, keeper, budget, saved)
+    if saved is None:  # from here on there is something to resume
+        keep(session)
     parts = [Part(tile=tile, sample=sample) for tile in range(len(session.tiles)) for sample in range(request.samples)]
     try:
         for number, part in enumerate(parts):
