@@ -20,7 +20,7 @@ from workplace import environment
 
 import convworks
 from convworks.cli.main import run
-from convworks.restoration import folder
+from convworks.restoration import folder as keeping
 from convworks.restoration.progress import Progress
 
 FEW = ["--model", "prior_hole2", "--iterations", "10", "--runs", "1", "--device", "cpu"]
@@ -99,7 +99,7 @@ def test_what_replaces_a_result_and_is_interrupted_is_resumed(
     answer(capsys, *words)
     again = [*words, "--seed", seed, "--minutes", "60"]
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "Progress", Interrupted)
+        patch.setattr(keeping, "Progress", Interrupted)
         assert run(["restore", *again, "--overwrite"]) == 130
     capsys.readouterr()
     resumed = answer(capsys, *again, "--resume")

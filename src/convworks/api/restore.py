@@ -50,7 +50,11 @@ def restore(
     material = read_material(name, image, request, mask=mask, compare=compare)
     for note in material.notes:
         say(f"{name}: {note}")
-    return run(material, request, Memory(name), budget)
+    memory = Memory(name)
+    try:
+        return run(material, request, memory, budget)
+    finally:
+        memory.progress.end()
 
 
 def _name(image: Any) -> str:

@@ -23,7 +23,7 @@ from convworks.restoration.progress import Progress
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored
 from convworks.restoration.saved import Saved
-from convworks.restoration.session import Part
+from convworks.restoration.session import Session
 from convworks.signed import Kind, digest, read_signed, write_signed
 from convworks.training.checkpoints.state import steps
 from convworks.training.checkpoints.store import keep_checkpoints, load_checkpoint, save_checkpoint
@@ -39,8 +39,9 @@ RECORD = Kind(
 
 
 def identity(request: Request, material: Material) -> str:
-    """Return a digest of what is restored, and how; the budget may differ."""
-    options = {key: value for key, value in asdict(request).items() if key != "minutes"}
+    """Return a digest of what is restored, and how: the budget may differ, and defaults may be given by name."""
+    chosen = {"scale": request.factor, "model": request.network, "stop": request.rule.name, "iterations": request.limit}
+    options = {key: value for key, value in asdict(request).items() if key != "minutes"} | chosen
     arrays = (material.pixels, material.known, material.clean)
     return digest({**options, "arrays": [None if array is None else digest_of(array) for array in arrays]})
 
@@ -103,13 +104,12 @@ class Folder:
         for path, pixels in zip(self.paths.pictures, pictures, strict=True):
             write_picture(path, pixels)
 
-    def tell(self, row: Row, part: Part, left: float) -> None:
+    def tell(self, session: Session, row: Row) -> None:
         """Say where the restoration stands."""
-        self.progress(row, part, left)
+        self.progress(session, row)
 
     def end(self, restored: Restored) -> None:
         """Write pictures, curve and, at last, the record; remove the checkpoint."""
-        self.progress.end()
         self.show(restored.images)
         header = list(restored.curve[0]) if restored.curve else ["iteration"]
         write_csv(self.paths.curve, header, (row.values() for row in restored.curve))

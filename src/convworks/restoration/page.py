@@ -70,8 +70,9 @@ def section(
     if len(record["fits"]) > 1:
         lines.append("The curves are those of the first fit; the curve file has all of them.")
     body = pictures(name, titled, line=summary(record), notes=lines)
-    kept = EVERY * round(record["fits"][0]["best_iteration"] / EVERY)
-    first = [row for row in curve if not (row["tile"] or row["sample"] or row["run"])]
+    fit = record["fits"][0]
+    kept = EVERY * round(fit["best_iteration"] / EVERY)
+    first = [row for row in curve if {word: row[word] for word in fit["part"]} == fit["part"]]
     shown = [RATIO, *(chart for rule, chart in RULE_CHARTS.items() if rule == record["stop"]), LOSS]
     drawings = panels(first, kept=kept, shown=shown) if first else []
     return Section(

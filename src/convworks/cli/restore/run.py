@@ -63,7 +63,8 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
         for file, mask, clean, each in zip(files, masks, cleans, outputs, strict=True)
     ]
     command = _command(paths, request, named, None)
-    rows = restore_files(jobs, request, resume=named.resume, report=folder / PAGE, command=command)
+    again = _again(folder, named)
+    rows = restore_files(jobs, request, resume=named.resume, report=folder / PAGE, command=command, again=again)
     errors = [row for row in rows if isinstance(row, ConvworksError)]
     if len(errors) == len(rows):
         more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
@@ -103,6 +104,12 @@ def _default(names: Sequence[str], request: Request, named: Files) -> Path:
         if not used:
             return DEFAULT if named.resume else folder
     raise AssertionError
+
+
+def _again(folder: Path, named: Files) -> str:
+    """Return how an interrupted command is resumed."""
+    options = "--resume" if named.out or named.resume else f"--resume --out {folder}"
+    return f"run the same command again with {options}{' instead of --overwrite' if named.overwrite else ''}"
 
 
 def _command(paths: Sequence[str], request: Request, named: Files, folder: Path | None) -> str:

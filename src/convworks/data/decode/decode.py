@@ -158,9 +158,7 @@ def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
     if path.suffix.lower() == NUMPY:
         height, width, channels = read_numpy(path, read_bytes(path)).shape
         transparent = MODES.get(channels) in ALPHA
-        return Probe(
-            width=width, height=height, channels=channels, mode="uint8", format="NPY", transparent=transparent
-        )
+        return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY", transparent=transparent)
     with explained(path), open_bytes(path) as file, open_encoded(file) as image:
         width, height = image.size
         check_size(path, width, height, max_pixels)
