@@ -60,6 +60,8 @@ def test_a_folder_becomes_pictures_curves_and_a_page(photos: Path, capsys: pytes
     page = Path("restored/report.html").read_text()
     for words in ("before", "after", "difference", "held-out", "convworks restore denoise photos"):
         assert words in page
+    assert "Fits were ended earlier by the number of iterations." in page
+    assert "Stopped by" not in page
 
 
 def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +103,7 @@ def test_what_replaces_a_result_and_is_interrupted_is_resumed(
     with monkeypatch.context() as patch:
         patch.setattr(keeping, "Progress", Interrupted)
         assert run(["restore", *again, "--overwrite"]) == 130
-    capsys.readouterr()
+    assert "run the same command again with --resume instead of --overwrite" in capsys.readouterr().err
     resumed = answer(capsys, *again, "--resume")
     assert resumed["images"][0]["seed"] == int(seed)
     answer(capsys, *again, "--out", "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -85,6 +86,16 @@ def test_transparent_pixels_are_filled_in_without_a_mask(clean: np.ndarray) -> N
 def test_grey_pictures_are_enlarged(clean: np.ndarray) -> None:
     found = convworks.restore(clean[:12, :10, :1], "superres", scale=3, iterations=5, runs=1, **QUICK)
     assert found.image.shape == (36, 30, 1)
+
+
+def test_the_moving_variance_chooses_an_iteration_of_a_jpeg() -> None:
+    """A picture by itself: the variance is that of 100 outputs, so the first 99 have none."""
+    buffer = io.BytesIO()
+    Image.fromarray(photograph(SIDE)).save(buffer, "JPEG", quality=10)
+    found = convworks.restore(buffer.getvalue(), "jpeg", iterations=120, runs=1, **QUICK)
+    assert found.image.shape == (SIDE, SIDE, 3)
+    assert [row["moving_variance"] is None for row in found.curve] == [True] * 9 + [False] * 3
+    assert 100 <= found.record["fits"][0]["best_iteration"] <= 120
 
 
 def test_runs_are_averaged_and_repeat(noisy: np.ndarray) -> None:

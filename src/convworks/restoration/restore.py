@@ -17,13 +17,12 @@ from convworks.restoration.opening import opened
 from convworks.restoration.plan import Budget
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored, averaged, result
-from convworks.restoration.rules import ITERATIONS, SHARE, TIME
+from convworks.restoration.rules import DIVERGED, ITERATIONS, SHARE, TIME
 from convworks.restoration.saved import Saved, keep, resume, unfinished_part
 from convworks.restoration.session import Keeper, Part, Session
 
 SHOW, KEEP = 5.0, 30.0  # seconds between two previews, and between two checkpoints, at least
 SPARE = 10.0  # times as long as each of them takes
-DIVERGED = "divergence"
 PACE = 2.0  # iterations that must still fit the time
 #: What another run needs, in times of the seconds to the best iteration of the first one: at least, and with reserve.
 LEAST, AGAIN = 0.9, 1.1
