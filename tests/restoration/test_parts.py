@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -52,6 +53,17 @@ def test_tiles_make_one_picture() -> None:
     found = convworks.restore(WIDE, stop="iterations", runs=1, **QUICK)
     assert [fit["part"]["tile"] for fit in found.record["fits"]] == [0, 1, 2, 3]
     assert np.array_equal(found.image, WIDE)
+
+
+@pytest.mark.usefixtures("perfect")
+def test_the_line_of_progress_names_the_tile_and_the_time_of_the_whole_picture() -> None:
+    request, keeper, lines = Request(problem="denoise", stop="iterations", **QUICK), Memory("x"), list[str]()
+    keeper.progress.show = lines.append
+    restore(material(request), request, keeper, Budget(seconds=3600.0))
+    assert lines[0].startswith("x, tile 1 of 4: iteration 1, ")
+    assert lines[3].startswith("x, tile 1 of 4, run 2: iteration 1, ")
+    assert lines[-1].startswith("x, tile 4 of 4, run 2: iteration 3, ")
+    assert all(re.search(r"at most [45]\d:\d\d left", line) for line in lines)
 
 
 def test_only_tiles_with_missing_pixels_are_fitted() -> None:
