@@ -116,9 +116,9 @@ def _fit(session: Session, part: Part, until: float, saved: Saved | None = None)
         elif not reason and _shares(session, part, fit, until - now):
             reason = SHARE
         session.keeper.tell(session, row)
-        if now >= session.show_at:
+        if not reason and now >= session.show_at:
             _show(session)
-        if now >= session.keep_at:
+        if not reason and now >= session.keep_at:  # a fit that has ended would be resumed for another iteration
             _keep(session)
     _finish(session, part, fit, reason)
 
