@@ -11,6 +11,7 @@ import pytest
 
 import convworks
 from convworks.errors import RunError
+from convworks.restoration import fit as fitting
 from convworks.restoration import opening, plan
 from convworks.restoration import restore as module
 from convworks.restoration.fit import Fit, Row, Setup
@@ -157,7 +158,7 @@ def test_fewer_minutes_than_before_are_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_a_second_run_that_diverges_leaves_the_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole, runs = module.step, iter(range(100))
+    whole, runs = fitting.step, iter(range(100))
 
     def step(setup: Setup, fit: Fit) -> Row:
         if not fit.iteration:
