@@ -20,6 +20,8 @@ from workplace import environment
 
 import convworks
 from convworks.cli.main import run
+from convworks.restoration import folder as keeping
+from convworks.restoration.progress import Progress
 
 FEW = ["--model", "prior_hole2", "--iterations", "10", "--runs", "1", "--device", "cpu"]
 SIDE = 24
@@ -58,6 +60,8 @@ def test_a_folder_becomes_pictures_curves_and_a_page(photos: Path, capsys: pytes
     page = Path("restored/report.html").read_text()
     for words in ("before", "after", "difference", "held-out", "convworks restore denoise photos"):
         assert words in page
+    assert "Fits were ended earlier by the number of iterations." in page
+    assert "Stopped by" not in page
 
 
 def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +82,32 @@ def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pyte
     assert "0 was begun with other options" in capsys.readouterr().err
     answer(capsys, *words, "--out", "restored", "--overwrite", "--seed", "1")
     assert Path("restored/0.png").stat().st_mtime_ns != before
+
+
+class Interrupted(Progress):
+    """A progress that is interrupted at the third iteration."""
+
+    def __call__(self, *where: Any) -> None:
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_what_replaces_a_result_and_is_interrupted_is_resumed(
+    seed: str, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW, "--precision", "float32", "--out", "out"]
+    answer(capsys, *words)
+    again = [*words, "--seed", seed, "--minutes", "60"]
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "Progress", Interrupted)
+        assert run(["restore", *again, "--overwrite"]) == 130
+    assert "run the same command again with --resume instead of --overwrite" in capsys.readouterr().err
+    resumed = answer(capsys, *again, "--resume")
+    assert resumed["images"][0]["seed"] == int(seed)
+    answer(capsys, *again, "--out", "whole")
+    assert Path("out/0.png").read_bytes() == Path("whole/0.png").read_bytes()
 
 
 def test_one_damaged_picture_does_not_stop_the_others(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,18 +136,19 @@ def test_samples_are_files_of_their_own(photos: Path, capsys: pytest.CaptureFixt
 def test_a_killed_process_leaves_the_best_so_far_and_is_resumed(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Killed at a moment of no choice of its own, after its first checkpoint; the result is that of a whole run."""
+    """Killed at a moment of no choice of its own, after some iterations; the result is that of a whole run."""
     fixed = ["--stop", "iterations", "--iterations", "300", "--minutes", "60", "--precision", "float32"]
     words = ["restore", "denoise", "photos/0.png", *FEW[:2], "--device", "cpu", *fixed, "--out", "out"]
     code = (
-        "from convworks.restoration import restore; restore.SHOW = restore.KEEP = 0.05;"
+        "from convworks.restoration import restore; restore.SHOW = restore.KEEP = 0.05; restore.SPARE = 1;"
         "from convworks.cli.main import main; main()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words], env=environment(), cwd=photos, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 60
-    while not list(photos.glob("out/0.unfinished/*.json")) and time.monotonic() < deadline:
+    first = {f"step-{number:08d}" for number in (1, 2)}  # before any iteration, and after the first
+    while {path.stem for path in photos.glob("out/0.unfinished/*.json")} <= first and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

@@ -31,7 +31,7 @@ def restore(
     device: str = "auto",
     precision: str = "auto",
 ) -> Restored:
-    """Denoise, inpaint, enlarge (superres) or clear of JPEG artefacts one picture, by the deep image prior.
+    """Denoise, inpaint or enlarge (superres) one picture, or remove JPEG artefacts, by the deep image prior.
 
     Pictures are paths, bytes, Pillow images, arrays [h, w] or [h, w, c] of uint8, or tensors; docs/restore.md explains
     the options, which are those of the command. `.image` of the result is an array of uint8 [h, w, c], `.images` are
@@ -50,7 +50,11 @@ def restore(
     material = read_material(name, image, request, mask=mask, compare=compare)
     for note in material.notes:
         say(f"{name}: {note}")
-    return run(material, request, Memory(name), budget)
+    memory = Memory(name)
+    try:
+        return run(material, request, memory, budget)
+    finally:
+        memory.progress.end()
 
 
 def _name(image: Any) -> str:

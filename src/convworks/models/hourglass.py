@@ -67,7 +67,7 @@ ROWS = {
     "prior_hole2": _library(2),
 }
 
-_ADAM = "Adam at learning rate 0.01 on one image, the input noise fixed but for a perturbation of N(0, {})^2. {}."
+_ADAM = "Adam at learning rate 0.01 on one image, the input noise fixed but for a perturbation of N(0, {}^2). {}."
 _HOLE = "Adam at learning rate 0.01 on the known pixels of one image, 3001 iterations; weights stay without noise."
 _DIFFERS = "odd sizes: what rises is cropped to the size of its scale; the authors crop their images to multiples of 32"
 _ALSO = {
@@ -80,12 +80,12 @@ _DESCRIPTIONS = {
     "prior_denoise": (
         "denoising and x4 super-resolution: 4 channels kept of each scale",
         32,
-        _ADAM.format("1/30", "1800 iterations for denoising, 2000 for super-resolution, averaged exponentially"),
+        _ADAM.format("(1/30)", "1800 iterations for denoising, 2000 for super-resolution, averaged exponentially"),
     ),
     "prior_denoise_narrow": (
         "denoising on a CPU: half of the published channels, a quarter of the arithmetic",
         32,
-        _ADAM.format("1/30", "1800 iterations, averaged exponentially"),
+        _ADAM.format("(1/30)", "1800 iterations, averaged exponentially"),
     ),
     "prior_inpaint": (
         "text and missing pixels: 128 channels kept of each scale",
@@ -95,7 +95,7 @@ _DESCRIPTIONS = {
     "prior_jpeg": (
         "JPEG artefacts: a small network, from 3 channels of noise",
         3,
-        _ADAM.format("1/30", "2400 iterations"),
+        _ADAM.format("(1/30)", "2400 iterations"),
     ),
     "prior_meshgrid": (
         "large holes (vase): nothing kept, the input is the coordinates of each pixel",

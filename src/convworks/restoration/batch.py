@@ -22,8 +22,6 @@ from convworks.restoration.plan import Budget
 from convworks.restoration.request import Request
 from convworks.restoration.restore import restore
 
-AGAIN = "run the same command again with --resume"
-
 
 class InterruptedRestorationError(ConvworksError):
     """The restoration was interrupted; it can be resumed."""
@@ -42,18 +40,22 @@ class Job:
 
 
 def restore_files(
-    jobs: Sequence[Job], request: Request, *, resume: bool, report: Path, command: str
+    jobs: Sequence[Job], request: Request, *, resume: bool, report: Path, command: str, again: str
 ) -> list[dict[str, Any] | ConvworksError]:
-    """Restore pictures one after the other and write the page; a picture that fails gives its error."""
+    """Restore pictures one after the other and write the page; a picture that fails gives its error.
+
+    `command` is that of the page, `again` the remedy for an interruption.
+    """
     rows: list[dict[str, Any] | ConvworksError] = []
     sections: list[Section] = []
-    for job in jobs:
+    for number, job in enumerate(jobs, start=1):
+        place = f" ({number} of {len(jobs)})" if len(jobs) > 1 else ""
         try:
-            row, section = _restore_file(job, request, resume=resume)
+            row, section = _restore_file(job, request, place, resume=resume)
         except KeyboardInterrupt:
             begun = job.paths.pictures[0]
             reason = f"the best so far is {begun}" if begun.exists() else f"while restoring {job.file}"
-            raise InterruptedRestorationError("interrupted", reason, AGAIN) from None
+            raise InterruptedRestorationError("interrupted", reason, again) from None
         except ConvworksError as error:
             rows.append(error)
             continue
@@ -67,7 +69,7 @@ def restore_files(
     return rows
 
 
-def _restore_file(job: Job, request: Request, *, resume: bool) -> tuple[dict[str, Any], Section]:
+def _restore_file(job: Job, request: Request, place: str, *, resume: bool) -> tuple[dict[str, Any], Section]:
     name, budget = str(job.file), Budget(seconds=60.0 * request.minutes)
     material = read_material(name, job.file, request, mask=job.mask, compare=job.clean)
     marked = identity(request, material)
@@ -75,8 +77,11 @@ def _restore_file(job: Job, request: Request, *, resume: bool) -> tuple[dict[str
     if record is None:
         for note in material.notes:
             say(f"{name}: {note}")
-        folder = Folder(job.paths, name, marked, resume=resume)
-        restored = restore(material, request, folder, budget)
+        folder = Folder(job.paths, name + place, marked, resume=resume)
+        try:
+            restored = restore(material, request, folder, budget)
+        finally:
+            folder.progress.end()
         folder.end(restored)
         record = restored.record
     shutil.rmtree(job.paths.state, ignore_errors=True)  # what a process left that was killed at its very end

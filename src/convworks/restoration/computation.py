@@ -18,7 +18,8 @@ from convworks.restoration.observation import Observation
 from convworks.restoration.problems import Fitting
 from convworks.restoration.rules import ITERATIONS, RULES
 
-PROBE = 192  # pixels of the side of the picture that an iteration is timed on
+#: Pixels of the side of the picture that an iteration is timed on, at most: a GPU is idle in between on a small one.
+PROBE = {"cpu": 192}
 WARM, TIMED = 2, 3
 LARGEST = 512  # a square that every network fits
 
@@ -55,8 +56,8 @@ class Computation:
 
 
 def seconds_per_pixel(computation: Computation, fitting: Fitting, size: tuple[int, int]) -> float:
-    """Return what an iteration costs a pixel, measured on a picture of at most PROBE pixels a side."""
-    height, width = (min(PROBE, length) for length in size)
+    """Return what an iteration on a picture of this size costs a pixel, measured on a part of it."""
+    height, width = (min(PROBE.get(computation.device.type, length), length) for length in size)
     observation = Observation(
         values=torch.full((1, computation.classes, height, width), 0.5),
         known=torch.ones(1, 1, height, width, dtype=torch.bool),

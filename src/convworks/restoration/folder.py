@@ -23,7 +23,7 @@ from convworks.restoration.progress import Progress
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored
 from convworks.restoration.saved import Saved
-from convworks.restoration.session import Part
+from convworks.restoration.session import Session
 from convworks.signed import Kind, digest, read_signed, write_signed
 from convworks.training.checkpoints.state import steps
 from convworks.training.checkpoints.store import keep_checkpoints, load_checkpoint, save_checkpoint
@@ -39,8 +39,9 @@ RECORD = Kind(
 
 
 def identity(request: Request, material: Material) -> str:
-    """Return a digest of what is restored, and how; the budget may differ."""
-    options = {key: value for key, value in asdict(request).items() if key != "minutes"}
+    """Return a digest of what is restored, and how: the budget may differ, and defaults may be given by name."""
+    chosen = {"scale": request.factor, "model": request.network, "stop": request.rule.name, "iterations": request.limit}
+    options = {key: value for key, value in asdict(request).items() if key != "minutes"} | chosen
     arrays = (material.pixels, material.known, material.clean)
     return digest({**options, "arrays": [None if array is None else digest_of(array) for array in arrays]})
 
@@ -80,9 +81,7 @@ class Folder:
     def load(self) -> Saved | None:
         """Return what another process kept; InputError if it did something else."""
         folder = self.paths.state
-        if not self.resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        if not folder.is_dir() or not (saved := steps(folder)):
+        if not self.resume or not folder.is_dir() or not (saved := steps(folder)):
             return None
         tensors, state = load_checkpoint(folder)
         if state["identity"] != self.identity:
@@ -91,7 +90,11 @@ class Folder:
         return tensors, state
 
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write a checkpoint, then remove the one before."""
+        """Write a checkpoint, then remove the one before; the first one replaces what an earlier restoration left."""
+        if not self.count:  # an old record beside a new picture would pass for the record of that
+            shutil.rmtree(self.paths.state, ignore_errors=True)
+            for path in (self.paths.record, self.paths.curve):
+                path.unlink(missing_ok=True)
         self.count += 1
         save_checkpoint(self.paths.state, self.count, tensors, {**state, "identity": self.identity})
         keep_checkpoints(self.paths.state, {self.count})
@@ -101,13 +104,12 @@ class Folder:
         for path, pixels in zip(self.paths.pictures, pictures, strict=True):
             write_picture(path, pixels)
 
-    def tell(self, row: Row, part: Part, left: float) -> None:
+    def tell(self, session: Session, row: Row) -> None:
         """Say where the restoration stands."""
-        self.progress(row, part, left)
+        self.progress(session, row)
 
     def end(self, restored: Restored) -> None:
         """Write pictures, curve and, at last, the record; remove the checkpoint."""
-        self.progress.end()
         self.show(restored.images)
         header = list(restored.curve[0]) if restored.curve else ["iteration"]
         write_csv(self.paths.curve, header, (row.values() for row in restored.curve))

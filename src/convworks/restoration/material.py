@@ -7,22 +7,23 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 from convworks.data.config import Decoding
 from convworks.data.decode.any_image import read_image
 from convworks.data.decode.decode import probe, to_image
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.files import path_of
 from convworks.restoration.request import Request
 
 Pixels = UInt8[np.ndarray, "h w c"]
-#: Larger pictures are refused: they are reduced to what a budget allows, but decoded first.
-DECODING = Decoding(max_pixels=250_000_000)
+#: Pixels of the largest picture: it is reduced to what a budget allows, but decoded first.
+MOST = 250_000_000
+DECODING = Decoding(max_pixels=MOST)
 OPAQUE = 255
 MIDDLE = 128  # of a mask: darker pixels are missing
-WITHOUT_ALPHA = ("1", "L", "RGB", "CMYK", "YCbCr", "uint8")  # modes; the last of .npy files of fewer than 4 channels
+DEEP = ("I", "F")  # what the modes of pixels with more than 8 bits begin with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +45,12 @@ class Material:
         """Return the same at a smaller size, in pixels of the observation."""
         if size == self.size:
             return self
-        known, restored = self.known, (size[0] * scale, size[1] * scale)
-        if known is not None:  # a pixel is known only if all of what it stands for is
-            known = resized((known * 255).astype(np.uint8)[:, :, None], size)[:, :, 0] == OPAQUE
-        return replace(
-            self,
-            pixels=resized(self.pixels, size),
-            known=known,
-            clean=None if self.clean is None else resized(self.clean, restored),
-        )
+        restored = (size[0] * scale, size[1] * scale)
+        clean = None if self.clean is None else resized(self.clean, restored)
+        if self.known is None:
+            return replace(self, pixels=resized(self.pixels, size), clean=clean)
+        pixels, known = known_means(self.pixels, self.known, size)
+        return replace(self, pixels=pixels, known=known, clean=clean)
 
     def enlarged(self, scale: int) -> UInt8[np.ndarray, "h2 w2 c"]:
         """Return the picture before: missing pixels black, enlarged to the restored size by bicubic interpolation."""
@@ -62,17 +60,19 @@ class Material:
 
 def read_material(name: str, image: Any, request: Request, *, mask: Any = None, compare: Any = None) -> Material:
     """Read a picture in any form, with its mask and the clean picture; InputError for what does not fit together."""
-    pixels = read_image(name, image, channels=None, decoding=DECODING).pixels
+    pixels = _read(name, image, None)
     if pixels.shape[2] not in (1, 3, 4):
         raise InputError(name, f"has {pixels.shape[2]} channels", "give a grey image (1) or colours (3)")
-    header = probe(path_of(image), max_pixels=DECODING.max_pixels) if _is_path(image) else None
-    opaque = header is not None and header.mode in WITHOUT_ALPHA and pixels.shape[2] != 4
-    alpha = None if opaque else _alpha(name, image)
+    header = probe(path_of(image), max_pixels=None) if _is_path(image) else None
+    alpha = None if header is not None and not header.transparent else _alpha(name, image)
     if pixels.shape[2] == 4:
-        pixels = read_image(name, image, channels=3, decoding=DECODING).pixels
+        pixels = _read(name, image, 3)
     notes = []
     if header is not None and header.several_frames:
         notes.append("has several frames or pages: only the first is restored")
+    if str(getattr(header or image, "mode", "")).startswith(DEEP):
+        levels = counted(len(np.unique(pixels)), "grey level")
+        notes.append(f"has more than 8 bits a pixel: restored with 8, in which it has {levels}")
     known = None
     if request.table.composed:
         known = _known(name, pixels, alpha, mask)
@@ -94,9 +94,34 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2 c
     return picture.reshape(*size, pixels.shape[2])
 
 
+def known_means(
+    pixels: Pixels, known: Bool[np.ndarray, "h w"], size: tuple[int, int]
+) -> tuple[UInt8[np.ndarray, "h2 w2 c"], Bool[np.ndarray, "h2 w2"]]:
+    """Return a picture reduced to the means of its known pixels, and which of the means are of any."""
+
+    def mean(values: np.ndarray) -> Float32[np.ndarray, "h2 w2"]:
+        picture = Image.fromarray(values.astype(np.float32))
+        return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BOX))
+
+    coverage = mean(known)
+    totals = np.dstack([mean(channel * known) for channel in np.moveaxis(pixels, 2, 0)])
+    means = totals / np.where(coverage > 0, coverage, 1)[:, :, None]
+    return means.round().astype(np.uint8), coverage > 0
+
+
+def _read(where: str, image: Any, channels: int | None) -> Pixels:
+    """Return the pixels of a picture in any form; InputError for a file of too many, before it is decoded."""
+    if _is_path(image):
+        header = probe(path_of(image), max_pixels=None)
+        if (count := header.width * header.height) > MOST:
+            raise InputError(where, f"has {count:,} pixels, more than {MOST:,}", "scale it down, or give a part of it")
+    pixels: np.ndarray = read_image(where, image, channels=channels, decoding=DECODING).pixels
+    return pixels
+
+
 def _alpha(name: str, image: Any) -> UInt8[np.ndarray, "h w"] | None:
     """Return how opaque each pixel is; None if all of them are entirely."""
-    alpha = read_image(name, image, channels=4, decoding=DECODING).pixels[:, :, 3]
+    alpha = _read(name, image, 4)[:, :, 3]
     return alpha if bool((alpha < OPAQUE).any()) else None
 
 
@@ -106,17 +131,23 @@ def _is_path(image: Any) -> bool:
 
 def _known(name: str, pixels: Pixels, alpha: UInt8[np.ndarray, "h w"] | None, mask: Any) -> Bool[np.ndarray, "h w"]:
     """Return which pixels are known: those that are not black in the mask; without one, those that are opaque."""
-    if mask is None and alpha is None:
+    if mask is not None:
+        return _masked(pixels, mask)
+    if alpha is None:
         raise InputError("--mask", "is missing", "name an image that is black where pixels are missing")
-    if mask is None:
-        where, known = name, np.asarray(alpha) >= MIDDLE
-    else:
-        where = str(mask) if _is_path(mask) else "mask"
-        values = read_image(where, mask, channels=1, decoding=DECODING).pixels[:, :, 0]
-        if values.shape != pixels.shape[:2]:
-            reason = f"has {_by(values.shape)} pixels, the image {_by(pixels.shape)}"
-            raise InputError(where, reason, "give a mask of the image's size")
-        known = values >= MIDDLE
+    known: np.ndarray = alpha == OPAQUE  # what is half transparent is half white here
+    if not known.any():
+        raise InputError(name, "has no opaque pixel, so nothing is known of it", "make opaque what is known")
+    return known
+
+
+def _masked(pixels: Pixels, mask: Any) -> Bool[np.ndarray, "h w"]:
+    where = str(mask) if _is_path(mask) else "mask"
+    values = _read(where, mask, 1)[:, :, 0]
+    if values.shape != pixels.shape[:2]:
+        reason = f"has {_by(values.shape)} pixels, the image {_by(pixels.shape)}"
+        raise InputError(where, reason, "give a mask of the image's size")
+    known: np.ndarray = values >= MIDDLE
     if known.all():
         raise InputError(where, "covers no pixel, so there is nothing to fill in", "paint what is missing black")
     if not known.any():
@@ -127,7 +158,7 @@ def _known(name: str, pixels: Pixels, alpha: UInt8[np.ndarray, "h w"] | None, ma
 def _clean(pixels: Pixels, compare: Any, scale: int) -> UInt8[np.ndarray, "h2 w2 c"]:
     """Return the clean picture; InputError for another size than the restored one."""
     where = str(compare) if _is_path(compare) else "compare"
-    clean = read_image(where, compare, channels=pixels.shape[2], decoding=DECODING).pixels
+    clean = _read(where, compare, pixels.shape[2])
     expected = (pixels.shape[0] * scale, pixels.shape[1] * scale)
     if clean.shape[:2] != expected:
         reason = f"has {_by(clean.shape)} pixels, the restored image {_by(expected)}"

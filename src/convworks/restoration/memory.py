@@ -12,7 +12,7 @@ from torch import Tensor
 from convworks.restoration.fit import Row
 from convworks.restoration.progress import Progress
 from convworks.restoration.saved import Saved
-from convworks.restoration.session import Part
+from convworks.restoration.session import Session
 
 
 class Memory:
@@ -22,7 +22,7 @@ class Memory:
         self.progress = Progress(name)
 
     def load(self) -> Saved | None:
-        """Return None: there is nothing to go on from."""
+        """Return None: there is nothing to resume."""
         return None
 
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -30,8 +30,7 @@ class Memory:
 
     def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
         """Show nothing: the caller gets the result."""
-        self.progress.end()
 
-    def tell(self, row: Row, part: Part, left: float) -> None:
+    def tell(self, session: Session, row: Row) -> None:
         """Say where the restoration stands."""
-        self.progress(row, part, left)
+        self.progress(session, row)

@@ -24,7 +24,7 @@ from convworks.pages.tables import Row, table
 from convworks.restoration.fit import EVERY
 from convworks.restoration.problems import PROBLEMS
 from convworks.restoration.result import averaged
-from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE, SHARE, TIME
+from convworks.restoration.rules import DIVERGED, HELD_OUT, ITERATIONS, MOVING_VARIANCE, SHARE, TIME
 
 Pixels = UInt8[np.ndarray, "h w c"]
 LARGEST = 720  # pixels of the side of a picture on the page
@@ -37,6 +37,13 @@ RATIO = Chart(
     ),
 )
 LOSS = Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),))
+#: What ends fits before their rule.
+EARLY = {
+    ITERATIONS: "the number of iterations",
+    SHARE: "the time that another run needs",
+    TIME: "the time",
+    DIVERGED: "divergence",
+}
 #: What each rule looks at.
 RULE_CHARTS = {
     HELD_OUT: Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
@@ -70,8 +77,9 @@ def section(
     if len(record["fits"]) > 1:
         lines.append("The curves are those of the first fit; the curve file has all of them.")
     body = pictures(name, titled, line=summary(record), notes=lines)
-    kept = EVERY * round(record["fits"][0]["best_iteration"] / EVERY)
-    first = [row for row in curve if not (row["tile"] or row["sample"] or row["run"])]
+    fit = record["fits"][0]
+    kept = EVERY * round(fit["best_iteration"] / EVERY)
+    first = [row for row in curve if {word: row[word] for word in fit["part"]} == fit["part"]]
     shown = [RATIO, *(chart for rule, chart in RULE_CHARTS.items() if rule == record["stop"]), LOSS]
     drawings = panels(first, kept=kept, shown=shown) if first else []
     return Section(
@@ -110,13 +118,13 @@ def summary(record: Mapping[str, Any]) -> str:
 
 
 def stopping(record: Mapping[str, Any]) -> str:
-    """Return which rule stopped the fits, why it was chosen, and what ended them earlier."""
-    ends, runs = {fit["ended"] for fit in record["fits"]}, averaged(record["fits"])
-    early = " The time ended first." if ends == {TIME} else " The time ended some of them." if TIME in ends else ""
-    if SHARE in ends:
-        early = " The time was shared: the rule had not yet ended the first run."
-    mean = f" This is the mean of {runs} runs." if runs > 1 else ""
-    return f"Stopped by {record['stop']}: {record['why']}.{early}{mean}"
+    """Return which rule stopped the fits and what it does, or what ended them earlier."""
+    rule, ends, runs = record["stop"], {fit["ended"] for fit in record["fits"]}, averaged(record["fits"])
+    early = " and ".join(words for end, words in EARLY.items() if end in ends - {rule})
+    text = f"{'The rule is' if early else 'Stopped by'} {rule}: {record['why']}."
+    if early:
+        text += f" {'Some fits' if rule in ends else 'Fits'} were ended earlier by {early}."
+    return f"{text} This is the mean of {runs} runs." if runs > 1 else text
 
 
 def _fits(record: Mapping[str, Any]) -> Markup:

@@ -38,32 +38,46 @@ def paths_of(folder: Path, name: str, samples: int) -> Paths:
     )
 
 
-def beside(option: str, path: Path | None, files: Sequence[Path]) -> list[Path | None]:
-    """Return, for each picture, the file that an option names: itself, or in a folder the one of the same name.
+def below_folder(file: Path, paths: Sequence[str]) -> Path:
+    """Return where a picture is below the folder that was searched for it; its name, if it was named itself."""
+    folders = [path for path in paths if os.path.isdir(path) and file.is_relative_to(path)]
+    return file.relative_to(folders[0]) if folders else Path(file.name)
 
-    Its suffix may be another one; a picture is no mask of itself. InputError for a folder without such a file, or with
-    several.
+
+def beside(option: str, path: Path | None, files: Sequence[Path], below: Sequence[Path]) -> list[Path | None]:
+    """Return, for each picture, the file that an option names: itself, or the one at the same place `below` a folder.
+
+    Its suffix may be another one; a picture is no mask of itself. InputError for a folder without such a file, with
+    several, or with one for pictures of different folders.
     """
     if path is None or not os.path.isdir(path):
         return [path] * len(files)
-    stems: dict[str, list[Path]] = {}
-    for candidate in sorted(path.iterdir()):
-        itself = option == "--mask" and any(_same(candidate, file) for file in files)
-        if candidate.is_file() and not itself:
-            stems.setdefault(candidate.stem, []).append(candidate)
-    return [_beside(f"{option} {path}", file, stems.get(file.stem, [])) for file in files]
+    stems: dict[Path, list[Path]] = {}
+    for folder in {path / name.parent for name in below}:
+        for candidate in sorted(folder.iterdir()) if folder.is_dir() else ():
+            itself = option == "--mask" and any(_same(candidate, file) for file in files)
+            if candidate.is_file() and not itself:
+                stems.setdefault(candidate.with_suffix(""), []).append(candidate)
+    where, first = f"{option} {path}", dict[Path, Path]()
+    matches: list[Path | None] = []
+    for file, name in zip(files, below, strict=True):
+        match = _beside(where, name, stems.get((path / name).with_suffix(""), []))
+        if (other := first.setdefault(match, file)).parent != file.parent:
+            raise InputError(where, f"has {match.name} for both {other} and {file}", "restore them one by one")
+        matches.append(match)
+    return matches
 
 
 def _same(candidate: Path, file: Path) -> bool:
     return candidate.name == file.name and candidate.samefile(file)
 
 
-def _beside(where: str, file: Path, candidates: Sequence[Path]) -> Path:
+def _beside(where: str, name: Path, candidates: Sequence[Path]) -> Path:
     """Return which of the files of the same stem belongs to a picture: the only one, or that of the same suffix."""
     if not candidates:
-        raise InputError(where, f"has no file named as {file.name}", "add it, or restore the others")
-    same = [candidate for candidate in candidates if candidate.name == file.name] or candidates
+        raise InputError(where, f"has no file named as {name}", "add it, or restore the others")
+    same = [candidate for candidate in candidates if candidate.name == name.name] or candidates
     if len(same) > 1:
         names = " and ".join(candidate.name for candidate in same[:2])
-        raise InputError(where, f"has both {names} for {file.name}", "leave one of them there")
+        raise InputError(where, f"has both {names} for {name}", "leave one of them there")
     return same[0]

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
 from convworks.errors import InputError
 from convworks.restoration.computation import Computation, seconds_per_pixel, smallest_side
+from convworks.restoration.material import Material
 from convworks.restoration.request import Request
+from convworks.restoration.tiles import Tile, divide, incomplete
 
 USABLE = 0.9  # of the budget, for iterations
 LEAST = 64  # pixels of the side of the smallest picture that a budget must allow, if the picture is not smaller
 RESERVE = 1.0  # seconds for writing
+STEP = 0.98  # at most: by how much a picture is reduced until it fits the budget; tiles do not shrink evenly
 
 
 @dataclass(kw_only=True)
 class Budget:
-    """The seconds for a picture; `used` are those of earlier processes."""
+    """The seconds for a picture; `used` are those of earlier processes, `reserve` those for writing at the end."""
 
     seconds: float
     used: float = 0.0
+    reserve: float = RESERVE
     started: float = field(default_factory=monotonic)
 
     @property
@@ -31,49 +36,63 @@ class Budget:
     @property
     def left(self) -> float:
         """Seconds that are left for iterations."""
-        return self.seconds - self.spent - min(RESERVE, self.seconds / 10)
+        return self.seconds - self.spent - min(self.reserve, self.seconds / 10)
 
 
-def plan(
-    name: str, size: tuple[int, int], request: Request, computation: Computation, budget: Budget
-) -> tuple[int, int]:
+def plan(material: Material, request: Request, computation: Computation, budget: Budget) -> tuple[int, int]:
     """Return the size at which a picture is restored, in pixels of the observation: its own, or a smaller one.
 
     Raises InputError for a picture that is too small, and for a budget too small to start.
     """
-    scale = request.factor
-    smallest = smallest_side(computation)
-    if min(size) * scale < smallest:
-        reason = f"has {size[1]}x{size[0]} pixels, but {request.network} needs at least {_text(smallest, scale)}"
+    name, size, scale = material.name, material.size, request.factor
+    smallest = -(-smallest_side(computation) // scale)
+    if min(size) < smallest:
+        reason = f"has {_by(size)} pixels, but {request.network} needs at least {_by((smallest, smallest))}"
         raise InputError(name, reason, "give a larger image, or a network with fewer scales: --model prior_hole2")
-    restored = (size[0] * scale, size[1] * scale)
-    cost = seconds_per_pixel(computation, request.fitting, restored)
-    pixels, usable = restored[0] * restored[1], USABLE * budget.left / request.samples
+    tile = divide(size, scale)[0].scaled(scale)
     limit = request.limit or request.table.iterations
     enough = min(request.table.enough, limit)
-    affordable = usable / (cost * enough)
-    least = min(pixels, max(LEAST, smallest) ** 2)
+    cost = enough * request.samples * seconds_per_pixel(computation, request.fitting, (tile.height, tile.width))
+    affordable = USABLE * budget.left / cost
+    pixels = fitted_pixels(material, size, scale)
+    # An image that is reduced to be enlarged has less in it than bicubic interpolation of the whole.
+    least = pixels if scale > 1 else min(pixels, max(LEAST, smallest) ** 2)
     if affordable < least:
-        seconds = cost * enough * least * request.samples / USABLE + RESERVE
+        seconds = cost * least / USABLE + RESERVE
         reason = f"is too little: {enough} iterations of {least:,} pixels take about {math.ceil(seconds)} s here"
         remedy = f"give at least --minutes {math.ceil(budget.spent + seconds) / 60:.2f}"
-        raise InputError(f"--minutes {request.minutes:g}", reason, remedy)
-    if affordable >= pixels:
-        return size
-    shrink = math.sqrt(affordable / pixels)
-    if scale > 1 and scale * shrink <= 1:
-        minutes = math.ceil(request.minutes * pixels / affordable)
-        reason = f"has {size[1]}x{size[0]} pixels: {request.minutes:g} minutes are not enough to enlarge it"
-        raise InputError(name, reason, f"give a part of it, or about --minutes {minutes}")
-    least_side = -(-smallest // scale)
-    return _at_least(size, shrink, least_side)
+        part = ", or a part of the image" if scale > 1 else ""
+        raise InputError(f"--minutes {request.minutes:g}", reason, remedy + part)
+    planned, shrink = size, 1.0
+    while (pixels := fitted_pixels(material, planned, scale)) > affordable:
+        shrink *= min(STEP, math.sqrt(affordable / pixels))
+        height, width = (min(length, max(smallest, int(length * shrink))) for length in size)
+        planned = (height, width)
+    return planned
 
 
-def _at_least(size: tuple[int, int], shrink: float, side: int) -> tuple[int, int]:
-    height, width = (min(length, max(side, int(length * shrink))) for length in size)
-    return height, width
+def fitted_pixels(material: Material, size: tuple[int, int], scale: int) -> int:
+    """Return how many restored pixels networks are fitted to: those of all tiles with something to restore."""
+    tile, *others = divide(size, scale)
+    count = len(incomplete([tile, *others], size, material.known))
+    return count * tile.height * tile.width * scale**2
 
 
-def _text(smallest: int, scale: int) -> str:
-    side = -(-smallest // scale)
-    return f"{side}x{side}"
+def fitted_tiles(material: Material, tiles: Sequence[Tile], request: Request) -> list[int]:
+    """Return the numbers of the tiles of a planned picture with something to restore.
+
+    Raises InputError if there are none, or if nothing is known of one.
+    """
+    numbers = incomplete(tiles, material.size, material.known)
+    if not numbers:
+        reason = f"has no missing pixel at {_by(material.size)} pixels, and --minutes {request.minutes:g} allow no more"
+        raise InputError(material.name, reason, "give more --minutes, or a part of it")
+    for tile in (tiles[number] for number in numbers):
+        if material.known is not None and not material.known[tile.rows, tile.columns].any():
+            reason = f"has no known pixel in a tile of {_by((tile.height, tile.width))} pixels"
+            raise InputError(material.name, f"{reason} from {tile.left}, {tile.top}", "crop it, or scale it down")
+    return numbers
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"

@@ -24,7 +24,7 @@ class Fitting:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A kind of restoration: its network, the rule that stops it, and the published number of iterations.
+    """A kind of restoration: its network, the rule that stops it (`because`), and the published number of iterations.
 
     With fewer than `enough` iterations a picture is worse than one of fewer pixels that got them. If `composed`, known
     pixels are kept as they are, and only the others are taken from the network. A restored picture is `scale` times as
@@ -38,6 +38,7 @@ class Problem:
     enough: int
     composed: bool = False
     scale: int = 1
+    because: str = ""
 
 
 PROBLEMS: Mapping[str, Problem] = {
@@ -45,8 +46,23 @@ PROBLEMS: Mapping[str, Problem] = {
     "inpaint": Problem(
         does="inpainted", model="prior_inpaint", rule=HELD_OUT, iterations=6001, enough=600, composed=True
     ),
-    "superres": Problem(does="enlarged", model="prior_denoise", rule=ITERATIONS, iterations=2000, enough=500, scale=4),
-    "jpeg": Problem(does="cleared of artefacts", model="prior_jpeg", rule=MOVING_VARIANCE, iterations=2400, enough=500),
+    "superres": Problem(
+        does="enlarged",
+        model="prior_denoise",
+        rule=ITERATIONS,
+        because="exact pixels have no noise that could be fitted",
+        iterations=2000,
+        enough=500,
+        scale=4,
+    ),
+    "jpeg": Problem(
+        does="cleared of artefacts",
+        model="prior_jpeg",
+        rule=MOVING_VARIANCE,
+        because="neighbouring pixels share their errors, so none can be held out",
+        iterations=2400,
+        enough=500,
+    ),
 }
 
 _HOLE = Fitting(jitter=0.0)

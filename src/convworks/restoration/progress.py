@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convworks.console import clock, updating
 from convworks.restoration.fit import Row
-from convworks.restoration.session import Part
+from convworks.restoration.session import Session
 
 
 class Progress:
@@ -14,17 +14,26 @@ class Progress:
         self.name, self.where = name, where
         self.show = updating()
 
-    def __call__(self, row: Row, part: Part, left: float) -> None:
-        """Show where a fit stands."""
-        numbers = {"tile": part.tile, "sample": part.sample, "run": part.run}
-        which = "".join(f", {word} {number + 1}" for word, number in numbers.items() if number)
+    def __call__(self, session: Session, row: Row) -> None:
+        """Show where a restoration stands, after an iteration of the fit in progress."""
         rate = row.iteration / max(row.seconds, 1e-3)
         quality = f"{row.psnr:.2f} dB" if row.psnr is not None else f"loss {row.loss:.3g}"
         self.show(
-            f"{self.name}{which}: iteration {row.iteration:,}, {rate:.1f} iterations/s, {quality}, "
-            f"at most {clock(max(0.0, left))} left{self.where}"
+            f"{self.name}{_which(session)}: iteration {row.iteration:,}, {rate:.1f} iterations/s, {quality}, "
+            f"at most {clock(max(0.0, session.budget.left))} left{self.where}"
         )
 
     def end(self) -> None:
         """End the line."""
         self.show("")
+
+
+def _which(session: Session) -> str:
+    """Return which of several fits is in progress; whether the time allows another run is not known before."""
+    assert session.current is not None
+    part, text = session.current[0], ""
+    if len(session.fitted) > 1:
+        text += f", tile {session.fitted.index(part.tile) + 1} of {len(session.fitted)}"
+    if session.request.samples > 1:
+        text += f", sample {part.sample + 1} of {session.request.samples}"
+    return f"{text}, run {part.run + 1}" if part.run else text

@@ -58,6 +58,12 @@ class Request:
         return rule_of(self.stop or self.table.rule)
 
     @property
+    def why(self) -> str:
+        """What the rule does, and for the default rule of the problem, why it is that."""
+        because = self.table.because if self.rule.name == self.table.rule else ""
+        return f"{because}: {self.rule.why}" if because else self.rule.why
+
+    @property
     def limit(self) -> int | None:
         """The largest number of iterations of a run, if there is one."""
         published = self.table.iterations if self.rule.name == ITERATIONS else None

@@ -9,21 +9,20 @@ from typing import Any
 import numpy as np
 
 from convworks.console import say
-from convworks.hardware import choose_device, choose_precision, keep_memory
-from convworks.models.catalogue import facts
-from convworks.restoration.computation import Computation
+from convworks.errors import RunError
 from convworks.restoration.fit import Fit, Setup, begin, ended, prepare, step
 from convworks.restoration.material import Material
 from convworks.restoration.observation import as_tensor
-from convworks.restoration.plan import Budget, plan
+from convworks.restoration.opening import opened
+from convworks.restoration.plan import Budget
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored, averaged, result
-from convworks.restoration.rules import ITERATIONS, SHARE, TIME
-from convworks.restoration.saved import Saved, keep, reopen, resume
+from convworks.restoration.rules import DIVERGED, ITERATIONS, SHARE, TIME
+from convworks.restoration.saved import Saved, keep, resume, unfinished_part
 from convworks.restoration.session import Keeper, Part, Session
-from convworks.restoration.tiles import SIDE, divide
 
-SHOW, KEEP = 5.0, 30.0  # seconds between two previews, and between two checkpoints
+SHOW, KEEP = 5.0, 30.0  # seconds between two previews, and between two checkpoints, at least
+SPARE = 10.0  # times as long as each of them takes
 PACE = 2.0  # iterations that must still fit the time
 #: What another run needs, in times of the seconds to the best iteration of the first one: at least, and with reserve.
 LEAST, AGAIN = 0.9, 1.1
@@ -36,72 +35,44 @@ def restore(material: Material, request: Request, keeper: Keeper, budget: Budget
     Raises InputError for a picture or a budget that is too small, RunError for a fit that diverges.
     """
     saved = keeper.load()
-    session = _opened(material, request, keeper, budget, saved)
-    parts = [Part(tile=tile, sample=sample) for tile in range(len(session.tiles)) for sample in range(request.samples)]
+    session = opened(material, request, keeper, budget, saved)
+    if saved is None:  # now there is something to see, and to resume
+        _keep(session)
+        _show(session)
     try:
-        for number, part in enumerate(parts):
-            until = session.budget.left / (len(parts) - number) + monotonic()
-            for run in range(request.runs if request.samples == 1 else 1):
-                current = replace(part, run=run)
-                if not any(record["part"] == asdict(current) for record in session.records):
-                    if run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
-                        break
-                    _fit(session, current, until, saved)
-                    saved = None
-        if request.samples == 1 and (runs := averaged(session.records)) < request.runs:
-            say(f"{material.name}: {fewer(runs, request)}")
-    finally:  # whatever ends it: the best so far is on the disk
+        _fit_parts(session, saved)
+    except BaseException:  # whatever ends it: the best so far is on the disk
         keeper.show(session.pictures())
+        raise
+    if request.samples == 1 and (runs := averaged(session.records)) < request.runs:
+        say(f"{material.name}: {fewer(runs, session)}")
     return result(session)
 
 
-def _opened(material: Material, request: Request, keeper: Keeper, budget: Budget, saved: Saved | None) -> Session:
-    device = choose_device(request.device)
-    keep_memory(device)
-    computation = Computation(
-        model=request.network,
-        channels=2 if request.fitting.grid else facts(request.network).shape.channels,
-        classes=material.pixels.shape[2],
-        device=device,
-        precision=choose_precision(request.precision, device),
-    )
-    if saved is None:
-        size = plan(material.name, material.size, request, computation, budget)
-        if size != material.size:
-            say(f"{material.name}: {smaller(size, material.size, request)}")
-    else:
-        budget.used = saved[1]["seconds"]
-        size = (saved[1]["size"][0], saved[1]["size"][1])
-    reduced = material.reduced(size, request.factor)
-    tiles = divide(size, SIDE // request.factor)
-    restored = (tiles[0].height * request.factor, tiles[0].width * request.factor)
-    network = computation.draw(request.seed, restored)
-    session = Session(
-        material=reduced,
-        request=request,
-        computation=computation,
-        tiles=tiles,
-        budget=budget,
-        keeper=keeper,
-        network=network,
-        forward=computation.forward(network),
-        before=reduced.enlarged(request.factor),
-    )
-    if saved is not None:
-        reopen(session, saved)
-    return session
-
-
-def smaller(size: tuple[int, int], whole: tuple[int, int], request: Request) -> str:
-    """Return the line that says at which size a picture is restored."""
-    texts = [f"{width:,}x{height:,}" for height, width in (size, whole)]
-    return f"restored at {texts[0]} of {texts[1]} pixels: --minutes {request.minutes:g} allow no more"
-
-
-def fewer(runs: int, request: Request) -> str:
+def fewer(runs: int, session: Session) -> str:
     """Return the line that says that fewer runs were averaged than wanted."""
     text = "a single run" if runs == 1 else f"the mean of {runs} runs"
-    return f"{text}, not the mean of {request.runs}: --minutes {request.minutes:g} allow no more"
+    diverged = any(record["ended"] == DIVERGED for record in session.records)
+    reason = "another one diverged" if diverged else f"--minutes {session.request.minutes:g} allow no more"
+    return f"{text}, not the mean of {session.request.runs}: {reason}"
+
+
+def _fit_parts(session: Session, saved: Saved | None) -> None:
+    """Fit the network to each part in turn, in runs that share its time; a fit that was kept is resumed first."""
+    request, unfinished = session.request, None if saved is None else unfinished_part(saved)
+    parts = [Part(tile=tile, sample=sample) for tile in session.fitted for sample in range(request.samples)]
+    if unfinished is not None:  # those before it have had their time
+        parts = parts[parts.index(replace(unfinished, run=0)) :]
+    for number, part in enumerate(parts):
+        until = session.budget.left / (len(parts) - number) + monotonic()
+        for run in range(request.runs if request.samples == 1 else 1):
+            current = replace(part, run=run)
+            if current == unfinished:
+                _fit(session, current, until, saved)
+            elif not any(record["part"] == asdict(current) for record in session.records):
+                if run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
+                    break
+                _fit(session, current, until)
 
 
 def _first(session: Session, part: Part) -> dict[str, Any]:
@@ -122,29 +93,54 @@ def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:
     return fit.iteration >= SETTLED * request.table.enough and LEAST * needed <= left <= AGAIN * needed
 
 
-def _fit(session: Session, part: Part, until: float, saved: Saved | None) -> None:
+def _fit(session: Session, part: Part, until: float, saved: Saved | None = None) -> None:
     """Fit the network to a part until its rule, or the time, ends it; add its picture to the finished ones."""
     setup, fit = _begun(session, part)
     session.current = part, fit
-    if saved is not None and saved[1]["fit"] is not None and saved[1]["fit"]["part"] == asdict(part):
+    if saved is not None:
         resume(fit, *saved)
     reason, now = "", monotonic()
     while not reason:
-        row, before = step(setup, fit), now
+        before = now
+        try:
+            row = step(setup, fit)
+        except RunError:
+            if not part.run:
+                raise
+            reason = DIVERGED  # the runs before it are as good as before
+            break
         reason = ended(setup, fit)
         now = monotonic()
         if not reason and now + PACE * (now - before) >= until:
             reason = TIME
         elif not reason and _shares(session, part, fit, until - now):
             reason = SHARE
-        session.keeper.tell(row, part, until - now)
-        if now - session.shown >= SHOW:
-            session.shown = now
-            session.keeper.show(session.pictures())
-        if now - session.kept >= KEEP:
-            session.kept = now
-            keep(session)
+        session.keeper.tell(session, row)
+        if not reason and now >= session.show_at:
+            _show(session)
+        if not reason and now >= session.keep_at:  # a fit that has ended would be resumed for another iteration
+            _keep(session)
     _finish(session, part, fit, reason)
+
+
+def _show(session: Session) -> None:
+    """Show the best pictures so far; what that takes is needed once more at the end."""
+    started = monotonic()
+    session.keeper.show(session.pictures())
+    session.show_at = _again(started, SHOW)
+    session.budget.reserve = max(session.budget.reserve, monotonic() - started)
+
+
+def _keep(session: Session) -> None:
+    started = monotonic()
+    keep(session)
+    session.keep_at = _again(started, KEEP)
+
+
+def _again(started: float, interval: float) -> float:
+    """Return when to do again what has just been done: in an interval, if that takes a small part of the time."""
+    now = monotonic()
+    return now + max(interval, SPARE * (now - started))
 
 
 def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
@@ -170,7 +166,9 @@ def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
 
 def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
     best = fit.best.iteration or fit.iteration
-    used = part.run == 0 or reason != TIME or fit.iteration >= LEAST * _first(session, part)["best_iteration"]
+    used = part.run == 0 or reason not in (TIME, DIVERGED)
+    if part.run and reason == TIME:
+        used = fit.iteration >= LEAST * _first(session, part)["best_iteration"]
     if used:  # a later run that the time has cut short would make the average worse
         session.images[part.key] = fit.image.clone()
     session.records.append(
@@ -181,9 +179,10 @@ def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
             "ended": reason,
             "averaged": used,
             "seconds": round(fit.seconds, 3),
-            "seconds_to_best": round(fit.seconds * best / fit.iteration, 3),
+            "seconds_to_best": round(fit.seconds * best / max(1, fit.iteration), 3),
         }
     )
     session.curve += [{**asdict(part), **asdict(row)} for row in fit.curve]
     session.current = None
-    keep(session)
+    if monotonic() >= session.keep_at:
+        _keep(session)

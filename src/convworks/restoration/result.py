@@ -42,7 +42,7 @@ def result(session: Session) -> Restored:
         "precision": precision_name(session.computation.precision),
         "seed": request.seed,
         "stop": request.rule.name,
-        "why": request.rule.why,
+        "why": request.why,
         "fits": session.records,
         "psnr_before": None if clean is None else pixel_ratio(session.before, clean),
         "psnr": None if clean is None else [pixel_ratio(image, clean) for image in images],

@@ -13,7 +13,7 @@ from convworks.errors import InputError, nearest
 
 HELD_OUT, MOVING_VARIANCE, ITERATIONS = "held-out", "moving-variance", "iterations"
 #: What ends a fit, besides the rules: the second, that another run still fits the time.
-TIME, SHARE = "time", "another run"
+TIME, SHARE, DIVERGED = "time", "another run", "divergence"
 #: Part of the observed pixels that the network is not fitted to, by the rule that compares it with them.
 FRACTION = 0.05
 #: Number of outputs that the moving variance is that of, as published.
@@ -24,7 +24,7 @@ WINDOW = 100
 class Rule:
     """A stopping rule: `patience` is the number of iterations without a new minimum after one at iteration n.
 
-    `why` says in the output why it was chosen.
+    `why` says in the output what it does.
     """
 
     name: str
@@ -42,13 +42,12 @@ RULES: Mapping[str, Rule] = {
     MOVING_VARIANCE: Rule(
         name=MOVING_VARIANCE,
         patience=lambda _: 1000,
-        why=f"neighbouring pixels share their errors, so none can be held out: the variance of {WINDOW} outputs "
-        "(ES-WMV) is lowest before these are fitted",
+        why=f"the variance of {WINDOW} outputs (ES-WMV) is lowest before noise is fitted",
     ),
     ITERATIONS: Rule(
         name=ITERATIONS,
         patience=lambda _: math.inf,
-        why="exact pixels have no noise that could be fitted: as many iterations as published",
+        why="a fixed number of iterations, the published one if none is given",
     ),
 }
 

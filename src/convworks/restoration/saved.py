@@ -1,4 +1,4 @@
-"""A restoration as tensors and plain values, from which another process goes on."""
+"""A restoration as tensors and plain values, which another process resumes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convworks.restoration.fit import Fit, Row
 from convworks.restoration.rules import Best
-from convworks.restoration.session import Session
+from convworks.restoration.session import Part, Session
 
 NETWORK, OPTIMIZER, FINISHED = "network.", "optimizer.", "finished."
 
@@ -18,11 +18,12 @@ Saved = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def keep(session: Session) -> None:
-    """Keep all that another process needs to go on."""
+    """Keep all that another process needs to resume."""
     tensors = {FINISHED + key: image for key, image in session.images.items()}
     state: dict[str, Any] = {
         "size": list(session.material.size),
         "seconds": session.budget.spent,
+        "minutes": session.request.minutes,
         "records": session.records,
         "curve": session.curve,
         "fit": None,
@@ -41,6 +42,12 @@ def keep(session: Session) -> None:
             "curve": [asdict(row) for row in fit.curve],
         }
     session.keeper.keep(tensors, state)
+
+
+def unfinished_part(saved: Saved) -> Part | None:
+    """Return the part whose fit was kept; None between two fits."""
+    fit = saved[1]["fit"]
+    return None if fit is None else Part(**fit["part"])
 
 
 def resume(fit: Fit, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:

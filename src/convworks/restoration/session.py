@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -49,18 +48,22 @@ class Keeper(Protocol):
     def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
         """Show the best pictures so far: one, or the samples."""
 
-    def tell(self, row: Row, part: Part, left: float) -> None:
-        """Say where the restoration stands; `left` are the seconds that it may still take."""
+    def tell(self, session: Session, row: Row) -> None:
+        """Say where the restoration stands, after an iteration."""
 
 
 @dataclass(kw_only=True)
 class Session:
-    """A restoration: what it starts from, the images of finished fits by part, and the fit in progress."""
+    """A restoration: what it starts from, the images of finished fits by part, and the fit in progress.
+
+    `fitted` are the numbers of the tiles with something to restore.
+    """
 
     material: Material
     request: Request
     computation: Computation
     tiles: list[Tile]
+    fitted: list[int]
     budget: Budget
     keeper: Keeper
     network: Network
@@ -70,8 +73,8 @@ class Session:
     records: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
     current: tuple[Part, Fit] | None = None
-    shown: float = field(default_factory=monotonic)
-    kept: float = field(default_factory=monotonic)
+    show_at: float = 0.0
+    keep_at: float = 0.0
 
     def observation(self, tile: Tile) -> Observation:
         """Return what is observed of a tile."""

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-SIDE = 768  # pixels of the side of a tile, restored: its activations take some gigabytes
-OVERLAP = 64
+SIDE = 768  # pixels of the side of a tile, restored, at most: its activations take some gigabytes
+OVERLAP = 64  # restored pixels that neighbours share, at least
 
 
 class Tile(NamedTuple):
@@ -37,10 +38,28 @@ class Tile(NamedTuple):
         return Tile(*(scale * number for number in self))
 
 
-def divide(size: tuple[int, int], side: int = SIDE, overlap: int = OVERLAP) -> list[Tile]:
-    """Return tiles of one size, at most `side` pixels a side, that cover a picture and overlap."""
-    (rows, height), (columns, width) = (_spread(length, side, overlap) for length in size)
+def divide(size: tuple[int, int], scale: int = 1, *, side: int = SIDE, overlap: int = OVERLAP) -> list[Tile]:
+    """Return tiles of one size that cover a picture and overlap; restored, `scale` times as large, they have `side`."""
+    (rows, height), (columns, width) = (_spread(length, side // scale, overlap // scale) for length in size)
     return [Tile(top, left, height, width) for top in rows for left in columns]
+
+
+def incomplete(tiles: Sequence[Tile], size: tuple[int, int], known: Bool[np.ndarray, "h w"] | None) -> list[int]:
+    """Return the numbers of the tiles of a picture at `size` with something to restore: missing pixels, if any are.
+
+    `known` may be that of the picture at a larger size.
+    """
+    if known is None:
+        return list(range(len(tiles)))
+    vertical, horizontal = (known.shape[axis] / size[axis] for axis in (0, 1))
+    return [
+        number
+        for number, (top, left, height, width) in enumerate(tiles)
+        if not known[
+            math.floor(top * vertical) : math.ceil((top + height) * vertical),
+            math.floor(left * horizontal) : math.ceil((left + width) * horizontal),
+        ].all()
+    ]
 
 
 def blend(
@@ -63,7 +82,8 @@ def _spread(length: int, side: int, overlap: int) -> tuple[list[int], int]:
     if length <= side:
         return [0], length
     count = math.ceil((length - overlap) / (side - overlap))
-    return [round(number * (length - side) / (count - 1)) for number in range(count)], side
+    part = math.ceil((length + (count - 1) * overlap) / count)  # no longer than the overlaps need
+    return [round(number * (length - part) / (count - 1)) for number in range(count)], part
 
 
 def _ramp(part: slice, length: int) -> Float32[Tensor, " n"]:

@@ -27,6 +27,11 @@ def mask(
     return place.write(name, encoded(Image.fromarray(pixels), "PNG"))
 
 
+def masks(place: Place) -> str:
+    """Write a folder with the mask of x.png."""
+    return mask(place, "masks/x.png").rpartition("/")[0]
+
+
 def denoise(place: Place, *more: str) -> list[str]:
     return ["restore", "denoise", picture(place), *more]
 
@@ -98,6 +103,14 @@ PICTURES: Rows = {
         lambda p: inpaint(p, "--mask", "."),
         "--mask . | no file named as x.png | add it",
     ),
+    "a mask for pictures of two folders": (
+        lambda p: ["restore", "inpaint", picture(p, "a/x.png"), picture(p, "b/x.png"), "--mask", masks(p)],
+        "--mask masks | has x.png for both a/x.png and b/x.png | one by one",
+    ),
+    "a folder without the mask at the same place": (
+        lambda p: ["restore", "inpaint", picture(p, "photos/a/x.png").partition("/")[0], "--mask", masks(p)],
+        "--mask masks | no file named as a/x.png | add it",
+    ),
     "a clean picture of another size": (
         lambda p: denoise(p, "--compare", picture(p, "c.png", (48, 48))),
         "c.png | has 48x48 pixels, the restored image 48x40 | of that size",
@@ -109,6 +122,10 @@ PICTURES: Rows = {
     "too small to enlarge": (
         lambda p: ["restore", "superres", picture(p, size=(8, 8)), "--scale", "4"],
         "x.png | has 8x8 pixels | at least 9x9",
+    ),
+    "a budget too small to enlarge all of it": (
+        lambda p: ["restore", "superres", picture(p), "--scale", "2", "--model", "prior_hole2", "--minutes", "0.0001"],
+        "--minutes 0.0001 | 500 iterations of 7,680 pixels take about | give at least --minutes | a part of the image",
     ),
     "a budget too small to start": (
         lambda p: denoise(p, "--minutes", "0.0001", "--model", "prior_hole2"),

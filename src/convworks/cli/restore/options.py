@@ -36,14 +36,12 @@ def restore(
         typer.Option(metavar="M", help="The time for each image; if it allows no more, a smaller image is restored."),
     ] = 5.0,
     samples: Annotated[
-        int, typer.Option(metavar="N", help="inpaint: so many images, from different inputs, instead of one.")
+        int, typer.Option(metavar="N", help="inpaint: this many images, from different inputs, instead of one.")
     ] = 1,
-    runs: Annotated[int, typer.Option(metavar="N", help="Average so many runs, as far as there is time for them.")] = 2,
+    runs: Annotated[int, typer.Option(metavar="N", help="Average this many runs, if time allows.")] = 2,
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NETWORK", help="The network, such as prior_unet.  [default: the paper's for the problem]"
-        ),
+        typer.Option(metavar="NETWORK", help="The network, such as prior_unet.  [default: by problem]"),
     ] = None,
     stop: Annotated[
         str | None,
@@ -68,7 +66,7 @@ def restore(
     ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep what is finished in the folder, and go on with what is not.")
+        bool, typer.Option("--resume", help="Keep what is finished in the folder, and resume the rest.")
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed.")] = 0,
     device: Device = "auto",

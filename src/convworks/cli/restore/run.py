@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from convworks.cli.answer import Answer, repeated, table
@@ -15,7 +16,7 @@ from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, InputError, counted, visible
 from convworks.hardware import refuse_torchrun
 from convworks.outputs import Protected, check_name, numbers
-from convworks.restoration.paths import PAGE, Paths, beside, paths_of
+from convworks.restoration.paths import PAGE, Paths, below_folder, beside, paths_of
 from convworks.restoration.request import MOST, Request, check
 from convworks.restoration.rules import SHARE, TIME
 
@@ -44,7 +45,8 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
     listing = find(paths)
     files = plain_files(listing, "a restoration")
     names = unique_names(files)
-    masks, cleans = (beside(f"--{word}", getattr(named, word), files) for word in ("mask", "compare"))
+    below = [below_folder(file, paths) for file in files]
+    masks, cleans = (beside(f"--{word}", getattr(named, word), files, below) for word in ("mask", "compare"))
     if len(files) > 1 and named.compare is not None and not named.compare.is_dir():
         reason = f"is one file, for {len(files)} images"
         raise InputError(f"--compare {named.compare}", reason, "name a folder with files of the same names")
@@ -63,7 +65,8 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
         for file, mask, clean, each in zip(files, masks, cleans, outputs, strict=True)
     ]
     command = _command(paths, request, named, None)
-    rows = restore_files(jobs, request, resume=named.resume, report=folder / PAGE, command=command)
+    again = _again(folder, named)
+    rows = restore_files(jobs, request, resume=named.resume, report=folder / PAGE, command=command, again=again)
     errors = [row for row in rows if isinstance(row, ConvworksError)]
     if len(errors) == len(rows):
         more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
@@ -103,6 +106,12 @@ def _default(names: Sequence[str], request: Request, named: Files) -> Path:
         if not used:
             return DEFAULT if named.resume else folder
     raise AssertionError
+
+
+def _again(folder: Path, named: Files) -> str:
+    """Return how an interrupted command is resumed."""
+    options = "--resume" if named.out or named.resume else f"--resume --out {folder}"
+    return f"run the same command again with {options}{' instead of --overwrite' if named.overwrite else ''}"
 
 
 def _command(paths: Sequence[str], request: Request, named: Files, folder: Path | None) -> str:
@@ -146,7 +155,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
             "x".join(map(str, row["restored_size"][::-1])),
             f"{sum(fit['iterations'] for fit in row['fits']):,}",
             "/".join(dict.fromkeys(fit["ended"] for fit in row["fits"])),
-            *([f"{row['psnr_before']:.2f} dB", f"{max(row['psnr']):.2f} dB"] if measured else []),
+            *([f"{row['psnr_before']:.2f} dB", f"{fmean(row['psnr']):.2f} dB"] if measured else []),
             f"{row['seconds']:.1f}",
             row["files"][0] + (f" ... ({len(row['files'])})" if len(row["files"]) > 1 else ""),
         ]
@@ -158,7 +167,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
     if errors:
         first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
         lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be restored: {first}")
-    lines.append(f"the rule is {request.rule.name}: {request.rule.why}")
+    lines.append(f"the rule is {request.rule.name}: {request.why}")
     lines.append(visible(f"report: {values['report']}"))
     lines.append(visible(f"next:   {_command(paths[:3], _next(images, request), named, None)}"))
     return "\n".join(lines)

@@ -157,7 +157,8 @@ def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
     """
     if path.suffix.lower() == NUMPY:
         height, width, channels = read_numpy(path, read_bytes(path)).shape
-        return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY")
+        transparent = MODES.get(channels) in ALPHA
+        return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY", transparent=transparent)
     with explained(path), open_bytes(path) as file, open_encoded(file) as image:
         width, height = image.size
         check_size(path, width, height, max_pixels)
@@ -173,6 +174,7 @@ def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
             mode=image.mode,
             format=image.format or "?",
             several_frames=_several_frames(image),
+            transparent=image.mode in ALPHA or "transparency" in image.info,
         )
 
 
@@ -201,7 +203,7 @@ def explained(path: object) -> Iterator[None]:
     except ConvworksError:
         raise
     except FloatRangeError as error:
-        remedy = "convert it, or set the values of black and white: data.float_range=LOW,HIGH in training"
+        remedy = "convert it; in training, data.float_range=LOW,HIGH sets the values of black and white"
         raise InputError(path, f"cannot be decoded ({error})", remedy) from None
     except HeicError as error:
         raise InputError(path, str(error), "install it, or convert the image") from None
@@ -277,7 +279,10 @@ class FloatRangeError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """The header of an image file; sizes in pixels; `several_frames` if it has more than one frame or page."""
+    """The header of an image file; sizes in pixels; `several_frames` if it has more than one frame or page.
+
+    Without `transparent`, all pixels are opaque.
+    """
 
     width: int
     height: int
@@ -285,3 +290,4 @@ class Probe:
     mode: str
     format: str
     several_frames: bool = False
+    transparent: bool = False

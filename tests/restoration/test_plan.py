@@ -1,0 +1,74 @@
+"""How much of a picture a budget allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import convworks
+from convworks.restoration import plan as planning
+from convworks.restoration.computation import Computation
+from convworks.restoration.material import Material
+from convworks.restoration.plan import Budget, plan
+from convworks.restoration.request import Request
+from convworks.restoration.tiles import divide
+
+
+def planned(size: tuple[int, int], minutes: float, known: np.ndarray | None = None, **options: Any) -> tuple[int, int]:
+    """Return the size at which a picture is restored if an iteration takes a microsecond a pixel."""
+    request = Request(minutes=minutes, **{"problem": "denoise", **options})
+    way = Computation(
+        model=request.network, channels=32, classes=3, device=torch.device("cpu"), precision=torch.float32
+    )
+    material = Material(name="x", pixels=np.broadcast_to(np.uint8(0), (*size, 3)), known=known)
+    return plan(material, request, way, Budget(seconds=60.0 * minutes, started=0.0))
+
+
+@pytest.fixture(autouse=True)
+def microsecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "seconds_per_pixel", lambda *_: 1e-6)
+    monkeypatch.setattr(planning, "smallest_side", lambda _: 33)
+    monkeypatch.setattr(planning, "monotonic", lambda: 0.0)
+
+
+def test_a_budget_too_small_for_all_pixels_is_for_fewer() -> None:
+    assert planned((300, 200), 1.0) == (300, 200)
+    height, width = planned((8_000, 12_500), 5.0)
+    assert width / height == pytest.approx(12_500 / 8_000, rel=0.01)
+    assert 0.7 * 60 * 5 < 400e-6 * height * width < 60 * 5
+    with pytest.raises(
+        convworks.InputError, match=r"--minutes 0.01: is too little: .* give at least --minutes 0.0[3-9]"
+    ):
+        planned((300, 200), 0.01)
+    with pytest.raises(
+        convworks.InputError, match="x: has 500x20 pixels, but prior_denoise_narrow needs at least 33x33"
+    ):
+        planned((20, 500), 5.0)
+
+
+@pytest.mark.parametrize("size", [(769, 769), (600, 800), (2_000, 1_100)])
+def test_what_tiles_share_is_part_of_the_cost(size: tuple[int, int]) -> None:
+    """Each tile needs the 400 iterations that are enough."""
+    height, width = planned(size, 5.0)
+    tiles = divide((height, width))
+    assert 0.7 * 0.9 * 299 < 400e-6 * len(tiles) * tiles[0].height * tiles[0].width < 0.9 * 299.01
+
+
+def test_only_tiles_with_missing_pixels_cost() -> None:
+    known = np.ones((2_000, 2_000), dtype=bool)
+    known[10:20, 10:20] = False
+    assert planned((2_000, 2_000), 8.0, known, problem="inpaint") == (2_000, 2_000)
+    known[-1, -1] = False
+    assert 1_500 < planned((2_000, 2_000), 8.0, known, problem="inpaint")[0] < 1_800
+
+
+def test_a_picture_is_enlarged_whole_or_not_at_all() -> None:
+    """500 iterations of 400 x 400 pixels."""
+    with pytest.raises(
+        convworks.InputError, match=r"--minutes 1: is too little: .* give at least --minutes 1.5\d?, or a part of the"
+    ):
+        planned((100, 100), 1.0, problem="superres")
+    assert planned((100, 100), 1.6, problem="superres") == (100, 100)
