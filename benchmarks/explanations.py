@@ -147,10 +147,7 @@ def rates_table(results: dict[str, Any]) -> str:
 
 def table(results: dict[str, Any]) -> str:
     """Write the table in Markdown: a row a method, a column a network."""
-    header = [
-        f"{', '.join(MEASURES)} with trained weights (random ones)",
-        *(NETWORKS[name][0] for name in results),
-    ]
+    header = ["distance with trained; random weights", *(NETWORKS[name][0] for name in results)]
     rows = [header, ["---"] * len(header)]
     for method in METHODS:
         rows.append([f"`{method}`", *(_cell(each, method) for each in results.values())])
@@ -159,13 +156,11 @@ def table(results: dict[str, Any]) -> str:
 
 def _cell(result: dict[str, Any], method: str) -> str:
     own, random = result["trained"][method], result["random"][method]
-    numbers, controls = ([f"{own[key][which]:.2f}" for key in MEASURES] for which in ("trained", "random"))
-    text = f"{', '.join(numbers)} ({', '.join(controls)}): {own['distance']:.1f}"
-    if own["verdict"] != RELATED:
-        text += f", {own['verdict'].removesuffix(' to the trained weights')}"
-    if random["verdict"] != UNRELATED:
-        text += f"; with random weights: {random['verdict'].removesuffix(' to the trained weights')}"
-    return text
+    texts = [f"{each['distance']:.1f}" for each in (own, random)]
+    for index, (each, right) in enumerate([(own, RELATED), (random, UNRELATED)]):
+        if each["verdict"] != right:
+            texts[index] += f" ({each['verdict'].removesuffix(' to the trained weights')})"
+    return "; ".join(texts)
 
 
 def main() -> None:

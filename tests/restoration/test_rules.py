@@ -57,6 +57,15 @@ def test_the_moving_variance_is_that_of_the_window(shape: tuple[int, ...]) -> No
     assert again.add(new) == moving.add(new)
 
 
+def test_the_moving_variance_sees_all_of_a_jpeg_block() -> None:
+    """An output that changes only at the odd places of blocks, in a large image: 4 would be the smallest stride."""
+    moving = MovingVariance(torch.zeros(1, 1, 512, 512))
+    output = torch.zeros(1, 1, 512, 512)
+    output[:, :, 1::2, 1::2] = 1.0
+    values = [moving.add(output if number % 2 else torch.zeros_like(output)) for number in range(WINDOW)]
+    assert values[-1] == pytest.approx(0.25 / 4, rel=0.05)
+
+
 def test_an_unknown_rule_names_its_neighbour() -> None:
     with pytest.raises(convworks.InputError, match=r"'heldout' \(did you mean 'held-out'"):
         rule_of("heldout")

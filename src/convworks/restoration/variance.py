@@ -18,7 +18,8 @@ class MovingVariance:
     """The variance over the last WINDOW outputs, averaged over pixels; running sums make it cheap."""
 
     def __init__(self, image: Float[Tensor, "1 c h w"]) -> None:
-        self.stride = max(1, math.ceil(math.sqrt(image.shape[2] * image.shape[3] / PIXELS)))
+        # Odd: all places in the blocks of a JPEG file, which are 8 pixels wide, take part.
+        self.stride = math.ceil(math.sqrt(image.shape[2] * image.shape[3] / PIXELS)) | 1
         values = self._values(image)
         self.outputs = torch.zeros(WINDOW, len(values), device=image.device)
         self.count = 0
