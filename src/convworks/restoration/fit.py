@@ -147,7 +147,7 @@ def step(setup: Setup, fit: Fit) -> Row:
         averaged.lerp_(image, max(NEW, min(1.0, QUARTER / fit.iteration)))
         variance = fit.variance.add(image)
         error = held_out_error(setup, averaged)
-        number = {HELD_OUT: error, MOVING_VARIANCE: variance, ITERATIONS: None}[setup.rule.name]
+        number = number_of(setup.rule.name, error, variance)
         best = fit.best if number is None else fit.best.after(fit.iteration, number)
         if best is not fit.best:
             fit.best = best
@@ -166,6 +166,11 @@ def step(setup: Setup, fit: Fit) -> Row:
     if fit.iteration % EVERY == 0:
         fit.curve.append(row)
     return row
+
+
+def number_of(rule: str, held_out: float | None, moving_variance: float | None) -> float | None:
+    """Return the number that a rule compares; None without one."""
+    return {HELD_OUT: held_out, MOVING_VARIANCE: moving_variance, ITERATIONS: None}[rule]
 
 
 def ended(setup: Setup, fit: Fit) -> str:
