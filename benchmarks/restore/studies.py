@@ -151,7 +151,7 @@ def chosen(name: str, values: Sequence[float | None]) -> int:
     """Return the iteration that a rule chooses."""
     best = Best()
     for iteration, value in enumerate(values, start=1):
-        best = best if value is None else best.after(iteration, value)
+        best = best if value is None else best.after(iteration, value, RULES[name].tolerance)
         if stopped(RULES[name], best, iteration):
             break
     return best.iteration or len(values)

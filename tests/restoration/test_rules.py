@@ -17,7 +17,7 @@ def stopping(name: str, values: list[float]) -> tuple[int, int]:
     """Return at which iteration a rule stops, and which it has chosen."""
     best = Best()
     for iteration, value in enumerate(values, start=1):
-        best = best.after(iteration, value)
+        best = best.after(iteration, value, RULES[name].tolerance)
         if stopped(RULES[name], best, iteration):
             return iteration, best.iteration
     return 0, best.iteration
@@ -33,6 +33,15 @@ def test_a_rule_waits_for_its_patience_and_chooses_the_minimum() -> None:
 def test_a_later_valley_is_reached_over_a_hill_shorter_than_the_patience() -> None:
     hill = [5.0] * 100 + [3.0] + [4.0] * 200 + [2.0] + [9.0] * 1000
     assert stopping(HELD_OUT, hill)[1] == 302
+
+
+def test_of_a_flat_valley_the_end_is_chosen_where_pixels_are_held_out() -> None:
+    """Waiting begins at its lowest point, 600; at 700 it is 0.2 % higher, at 800 half a percent."""
+    falling = [2 - n / 1000 for n in range(599)]
+    flat = [*falling, 1.0] + [1.002] * 100 + [1.005] * 100 + [1.01] * 1000
+    assert stopping(HELD_OUT, flat) == (900, 700)
+    assert stopping(MOVING_VARIANCE, flat + [2.0] * 300) == (1600, 600)
+    assert stopping(HELD_OUT, [*flat[:750], 0.9, *flat[750:]])[1] == 751
 
 
 def test_equal_values_keep_the_first() -> None:

@@ -37,7 +37,8 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> Restore:
             fit.iteration += 1
             fit.seconds += 1.0
             number = (1 - fall) ** min(fit.iteration, best)
-            fit.best = Best(iteration=min(fit.iteration, best), value=number)
+            place = min(fit.iteration, best)
+            fit.best = Best(iteration=place, lowest=place, value=number)
             row = Row(iteration=fit.iteration, seconds=fit.seconds, loss=1.0, held_out=number)
             fit.curve.append(row)
             return row

@@ -148,7 +148,7 @@ def step(setup: Setup, fit: Fit) -> Row:
         variance = fit.variance.add(image)
         error = held_out_error(setup, averaged)
         number = number_of(setup.rule.name, error, variance)
-        best = fit.best if number is None else fit.best.after(fit.iteration, number)
+        best = fit.best if number is None else fit.best.after(fit.iteration, number, setup.rule.tolerance)
         if best is not fit.best:
             fit.best = best
             fit.chosen.copy_(averaged)
