@@ -133,10 +133,17 @@ def test_the_verdict_oncompared(
     pixels: int,
     verdict: str,
 ) -> None:
-    measures = {"complexity": Measured(*complexity), "order": Measured(*order), "similarity": Measured(*similarity)}
-    alike = Measured(0.2, 0.2, 0.1)
-    weights = Weights(**measures, repetition=alike, images=images, pixels=pixels, draws=24)
+    weights = Weights(
+        complexity=Measured(*complexity),
+        order=Measured(*order),
+        similarity=Measured(*similarity),
+        repetition=Measured(0.2, 0.2, 0.1),
+        images=images,
+        pixels=pixels,
+        draws=24,
+    )
     assert weights.verdict == verdict
+    assert replace(weights, coarse=True).verdict == (UNDECIDED if verdict == UNRELATED else verdict)
     assert replace(weights, draws=7).verdict == UNDECIDED
     assert replace(weights, pixels=784, repetition=Measured(0.9, 0.2, 0.1)).verdict == RELATED
 
@@ -374,6 +381,18 @@ def test_progress_covers_values_verdicts_and_random_networks() -> None:
     network, images = dead(""), torch.rand(1, 1, 20, 20)
     attribute(network, images, first(), chosen, report=lambda: steps.append(1))
     assert len(steps) == 2 * STEPS + DRAWS
+
+
+def test_insertion_and_deletion_are_judged_apart() -> None:
+    """A map may beat random orders by one of them alone; an empty one by none."""
+    one_way = Verdict(insertion=2.0, deletion=2.0, random_insertion=1.0, random_deletion=1.0)
+    assert (one_way.inserts, one_way.deletes, one_way.ranks) == (True, False, False)
+    assert not replace(one_way, empty="for a reason").inserts
+    judged = Judged(title="", signed=True, promised="", verdicts=(one_way, one_way), weights=undecided(400), note="")
+    assert judged.chance == "better than random orders by insertion, not by deletion"
+    assert replace(judged, verdicts=(Verdict(),)).chance == "no better than random orders"
+    both_ways = replace(one_way, deletion=0.0)
+    assert replace(judged, verdicts=(both_ways, one_way)).chance == ""
 
 
 def test_most_is_not_half() -> None:

@@ -29,7 +29,7 @@ class Method:
     A `signed` value is a contribution: those of the channels of a pixel are added, and those against the score are
     negative. Others say how strongly a pixel counts: the largest magnitude of its channels. `promised` names what
     `promise` measures. `quick` computes the same with fewer points, for tests that repeat it; `rule` is that of its way
-    back; `mapped` methods weigh the maps of taps.
+    back; `mapped` methods weigh the maps of taps. `coarse` maps have few numbers, spread over many pixels.
     """
 
     title: str
@@ -40,6 +40,7 @@ class Method:
     quick: Attribute | None = None
     rule: BackwardRule | None = None
     mapped: bool = False
+    coarse: bool = False
     taps: tuple[str, ...] = ()
 
     def pixels(self, values: Tensor, images: Tensor) -> Tensor:
@@ -97,15 +98,16 @@ METHODS: Mapping[str, Method] = {
         signed=False,
         rule=rectifiers.deconvnet,
     ),
-    "grad-cam": Method(title="Grad-CAM", attribute=grad_cam, signed=True, mapped=True),
+    "grad-cam": Method(title="Grad-CAM", attribute=grad_cam, signed=True, mapped=True, coarse=True),
     "cam": Method(
         title="CAM",
         attribute=cam,
         signed=True,
+        coarse=True,
         promised="completeness",
         promise=promises.map_completeness,
     ),
-    "occlusion": Method(title="Occlusion", attribute=occlusion, signed=True, quick=_tiles),
+    "occlusion": Method(title="Occlusion", attribute=occlusion, signed=True, quick=_tiles, coarse=True),
 }
 
 

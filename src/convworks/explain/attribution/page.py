@@ -11,7 +11,7 @@ from convworks.charts.attribution import image_drawing
 from convworks.explain.attribution.curves import ORDERS
 from convworks.explain.attribution.explained import Explained
 from convworks.explain.attribution.pictures import map_drawing
-from convworks.explain.attribution.summary import Summary
+from convworks.explain.attribution.summary import Summary, against_chance
 from convworks.explain.attribution.verdict import MEASURES, UNRELATED, Weights
 from convworks.pages.blocks import Section, bold, paragraphs, wrapping, write_page
 from convworks.pages.tables import Row, table
@@ -23,7 +23,8 @@ HEADER = [
     "promise",
     "insertion",
     "deletion",
-    "better than random",
+    "wins by insertion",
+    "wins by deletion",
     *MEASURES,
     "distance",
     "weights",
@@ -39,8 +40,9 @@ def write_explanation(path: Path, summary: Summary, images: Sequence[Section], t
             title="Insertion and deletion",
             note=f"Mean {'value of the unit' if summary.unit else 'probability'} while pixels come and go, the "
             f"strongest first; in brackets, the best of {ORDERS} random orders. Insertion is better the larger, "
-            "deletion the smaller.",
-            body=_columns(summary, "method", "insertion", "deletion", "better than random"),
+            "deletion the smaller; the last columns count the images on which a map beats all random orders. In small "
+            "images, pixels that are deleted at random soon leave no image at all, which is hard to beat.",
+            body=_columns(summary, "method", "insertion", "deletion", "wins by insertion", "wins by deletion"),
         ),
         Section(
             anchor="weights",
@@ -72,16 +74,17 @@ def _findings(summary: Summary) -> list[str]:
     }
     several = all(colours.values())
     lines = [f"{', '.join(titles)}: {text}" if several else text for text, titles in colours.items() if titles]
-    lines.append("A map says where a network looked, not why; the verdict on each says how far it can be believed.")
+    lines.append("A map says where a network looked, not why; what speaks against one is below and beside it.")
     lines += [f"{remark}." for remark in summary.remarks()]
     unrelated = [each.title for each in methods if each.weights.verdict == UNRELATED]
-    chance = [each.title for each in methods if not each.ranks]
+    chance: dict[str, list[str]] = {}
+    for each in methods:
+        if each.chance:
+            chance.setdefault(each.chance, []).append(each.title)
     if unrelated:
         lines.append(f"{', '.join(unrelated)}: {UNRELATED}.")
-    if chance:
-        verb = "rank" if len(chance) > 1 else "ranks"
-        where = " on most images" if len(summary.names) > 1 else ""
-        lines.append(f"{', '.join(chance)} {verb} pixels no better than a random order{where}.")
+    where = " on most images" if len(summary.names) > 1 else ""
+    lines += [f"{', '.join(titles)}: {text}{where}." for text, titles in chance.items()]
     return lines
 
 
@@ -106,7 +109,7 @@ def method_rows(summary: Summary) -> Iterator[list[str]]:
             each.promise,
             f"{mean('insertion'):.3f} ({mean('random_insertion'):.3f})",
             f"{mean('deletion'):.3f} ({mean('random_deletion'):.3f})",
-            f"{sum(verdict.ranks for verdict in verdicts)}/{count}",
+            *(f"{sum(getattr(verdict, way) for verdict in verdicts)}/{count}" for way in ("inserts", "deletes")),
             *(_beside_random(each.weights, measure) for measure in MEASURES),
             f"{each.weights.distance:.1f}" if each.weights.images else "-",
             each.weights.verdict,
@@ -131,9 +134,9 @@ def image_section(index: int, explained: Explained, number: int) -> Section:
             lines.append(Markup("{}: {}").format(bold(f"{attribution.method.title} is empty"), verdict.empty))
         elif not verdict.ranks:
             lines.append(
-                f"{attribution.method.title} ranks pixels no better than a random order: "
-                f"insertion {verdict.insertion:.3f} (random {verdict.random_insertion:.3f}), "
-                f"deletion {verdict.deletion:.3f} (random {verdict.random_deletion:.3f})."
+                f"{attribution.method.title}: {against_chance(verdict.inserts, verdict.deletes)}: "
+                f"insertion {verdict.insertion:.3f} (best random order {verdict.random_insertion:.3f}), "
+                f"deletion {verdict.deletion:.3f} ({verdict.random_deletion:.3f})."
             )
     return Section(
         anchor=f"image-{number}",

@@ -27,12 +27,29 @@ class Judged:
         return 2 * sum(verdict.ranks for verdict in self.verdicts) >= len(self.verdicts)
 
     @property
+    def chance(self) -> str:
+        """How it compares with random orders on most images, where it does not beat them both ways; else empty."""
+        inserts, deletes = (
+            2 * sum(getattr(verdict, way) for verdict in self.verdicts) >= len(self.verdicts)
+            for way in ("inserts", "deletes")
+        )
+        return "" if self.ranks else against_chance(inserts, deletes)
+
+    @property
     def promise(self) -> str:
         """How well it keeps its promise, at worst; a dash where all maps are empty."""
         errors = [each.error for each in self.verdicts if each.error is not None and not each.empty]
         if not self.promised or not errors:
             return "-" if self.promised else "none"
         return f"{self.promised} within {max(errors):.2%}" if all(error <= 1 for error in errors) else "not kept"
+
+
+def against_chance(inserts: bool, deletes: bool) -> str:
+    """Say which of the two ways an order beats random ones."""
+    if inserts == deletes:
+        return "better than random orders by either, but seldom by both" if inserts else "no better than random orders"
+    one, other = ("insertion", "deletion") if inserts else ("deletion", "insertion")
+    return f"better than random orders by {one}, not by {other}"
 
 
 @dataclass(frozen=True, kw_only=True)

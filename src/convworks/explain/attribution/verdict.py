@@ -57,7 +57,7 @@ class Weights:
     `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels, `repetition` the rank correlation of
     the maps of different images; `similarity` is the mean rank correlation with the maps of random weights (the plain
     test), beside that of these among themselves. There are so many `images` of so many `pixels`, and `draws` of random
-    weights; empty maps, as simple as can be, are uninformative and left out.
+    weights; empty maps, as simple as can be, are uninformative and left out. A `coarse` map has few numbers.
     """
 
     complexity: Measured
@@ -67,6 +67,7 @@ class Weights:
     images: int
     pixels: int
     draws: int
+    coarse: bool = False
 
     @property
     def distance(self) -> float:
@@ -83,14 +84,15 @@ class Weights:
     def verdict(self) -> str:
         """Whether the maps depend on what was learned.
 
-        Where random weights give no maps, or maps of very different complexity, as coarse ones are, or images are few
-        or tiny, the test cannot tell.
+        Where random weights give no maps, or images are tiny, the test cannot tell; nor, where it finds nothing, of few
+        images, coarse maps, and where random weights give maps of very different complexity.
         """
         if self.pixels < FEWEST_PIXELS or not self.images or self.draws < FEWEST_DRAWS:
             return UNDECIDED
         if self.distance > DEVIATIONS:
             return RELATED
-        weak = self.images < FEWEST_IMAGES or self.complexity.spread > WIDEST * self.complexity.random
+        wide = self.complexity.spread > WIDEST * self.complexity.random
+        weak = self.images < FEWEST_IMAGES or self.coarse or wide
         return UNDECIDED if weak else UNRELATED
 
 
@@ -116,10 +118,19 @@ class Verdict:
         return None if self.error is None else self.error <= KEPT[self.promised]
 
     @property
+    def inserts(self) -> bool:
+        """Whether the order of the map beats all random ones by insertion; an empty map has no order."""
+        return self.insertion > self.random_insertion and not self.empty
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it beats them by deletion."""
+        return self.deletion < self.random_deletion and not self.empty
+
+    @property
     def ranks(self) -> bool:
-        """Whether the order of the map beats all random ones both ways; an empty map has no order."""
-        better = self.insertion > self.random_insertion and self.deletion < self.random_deletion
-        return better and not self.empty
+        """Whether it beats them both ways."""
+        return self.inserts and self.deletes
 
     def values(self) -> dict[str, Any]:
         """Return the verdict as plain values."""
@@ -193,7 +204,7 @@ def weight_tests(
         for name, method in methods.items():
             random[name].append(maps_of(control, few, chosen, method))
         report()
-    return {name: compared(trained[name], random[name]) for name in methods}
+    return {name: compared(trained[name], random[name], coarse=method.coarse) for name, method in methods.items()}
 
 
 def maps_of(network: nn.Module, images: Images, target: Target, method: Method) -> Map:
@@ -202,7 +213,7 @@ def maps_of(network: nn.Module, images: Images, target: Target, method: Method) 
     return method.pixels(compute(network, images, target), images)
 
 
-def compared(trained: Map, random: Sequence[Map]) -> Weights:
+def compared(trained: Map, random: Sequence[Map], *, coarse: bool = False) -> Weights:
     """Compare maps with those of random networks; empty ones are left out, and networks that have no others."""
     varied = _varied(trained)
     images, controls = trained[varied], [maps[varied] for maps in random]
@@ -217,12 +228,21 @@ def compared(trained: Map, random: Sequence[Map]) -> Weights:
         images=len(images),
         pixels=trained[0].numel(),
         draws=len(controls),
+        coarse=coarse,
     )
 
 
 def undecided(pixels: int) -> Weights:
     """Return what stands for the test where it could only be undecided."""
-    return Weights(**dict.fromkeys(MEASURES, NOTHING), images=0, pixels=pixels, draws=0)
+    return Weights(
+        complexity=NOTHING,
+        order=NOTHING,
+        repetition=NOTHING,
+        similarity=NOTHING,
+        images=0,
+        pixels=pixels,
+        draws=0,
+    )
 
 
 def _similarities(trained: Map, random: Sequence[Map]) -> Measured:
