@@ -20,7 +20,7 @@ DENSE = [name for name in NAMES if facts(name).makes == "map of logits"]
 #: Quick to run; the others differ in depth and width only.
 QUICK = ["lenet5", "convnet_digits", "resnet20", "ensemble_best", "perceptron"]
 #: Networks whose head is linear in the mean of each of the last maps.
-LINEAR = ("resnet", "plain", "googlenet", "bn_inception", "inception")
+LINEAR = ("resnet", "plain", "googlenet", "bn_inception", "inception", "convnet_color", "convnet_photo")
 #: The side of the images, where that of the paper would take long; those with a side of their own keep it.
 SIDE = 64
 
