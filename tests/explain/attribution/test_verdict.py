@@ -399,5 +399,5 @@ def test_most_is_not_half() -> None:
     """A method that ranks one of two images is not said to fail on most of them."""
     good = Verdict(insertion=2.0, deletion=0.0, random_insertion=1.0, random_deletion=1.0)
     half = Judged(title="", signed=True, promised="", verdicts=(good, Verdict()), weights=undecided(400), note="")
-    assert half.ranks
-    assert not replace(half, verdicts=(good, Verdict(), Verdict())).ranks
+    assert half.chance == ""
+    assert replace(half, verdicts=(good, Verdict(), Verdict())).chance == "no better than random orders"

@@ -22,18 +22,13 @@ class Judged:
     note: str
 
     @property
-    def ranks(self) -> bool:
-        """Whether it ranks pixels better than a random order on half of the images or more."""
-        return 2 * sum(verdict.ranks for verdict in self.verdicts) >= len(self.verdicts)
-
-    @property
     def chance(self) -> str:
-        """How it compares with random orders on most images, where it does not beat them both ways; else empty."""
+        """How it compares with random orders where it does not beat them by each way on half of the images or more."""
         inserts, deletes = (
             2 * sum(getattr(verdict, way) for verdict in self.verdicts) >= len(self.verdicts)
             for way in ("inserts", "deletes")
         )
-        return "" if self.ranks else against_chance(inserts, deletes)
+        return against_chance(inserts, deletes)
 
     @property
     def promise(self) -> str:
@@ -45,9 +40,9 @@ class Judged:
 
 
 def against_chance(inserts: bool, deletes: bool) -> str:
-    """Say which of the two ways an order beats random ones."""
+    """Say by which of the two ways an order beats random ones, if not by each."""
     if inserts == deletes:
-        return "better than random orders by either, but seldom by both" if inserts else "no better than random orders"
+        return "" if inserts else "no better than random orders"
     one, other = ("insertion", "deletion") if inserts else ("deletion", "insertion")
     return f"better than random orders by {one}, not by {other}"
 
