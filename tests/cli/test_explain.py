@@ -143,6 +143,18 @@ def test_ensembles_are_explained_by_all_their_members(photo: str, capsys: pytest
     assert [tap.split(".")[2] for tap in taps] == ["member1", "member2", "member3"]
 
 
+def test_an_image_and_a_method_never_make_the_file_of_another(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """x by grad-cam, and x-grad by cam."""
+    save_bundle(Path("bundle"), small_bundle("resnet20", 16))
+    images = Path(place.images("coll", count=2))
+    (images / "0.png").rename(images / "x.png")
+    (images / "1.png").rename(images / "x-grad.png")
+    assert answer(capsys, "bundle", "coll", "--method", "grad-cam,cam", "--out", "out")["out"] == "out"
+    pictures = {path.name: path.read_bytes() for path in Path("out").glob("*.svg")}
+    assert len(set(pictures.values())) == len(pictures) == 4
+    assert {path.stem for path in Path("out").glob("*.npz")} == {"coll-x-png", "coll-x-grad-png"}
+
+
 def test_files_appear_group_by_group(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

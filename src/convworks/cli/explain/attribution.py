@@ -56,10 +56,10 @@ def run(
     if unit is not None:
         parse_unit(unit)
     from convworks.explain.attribution.explained import GROUP, Request, explain_groups, steps
-    from convworks.explain.attribution.files import PAGE, paths_of, write_files
+    from convworks.explain.attribution.files import PAGE, endings_of, paths_of, write_files
     from convworks.inference.load import load
 
-    names = unique_names(files)
+    names = unique_names(files, endings_of(methods))
     target = out if out is not None else FOLDER if overwrite else numbered(FOLDER)
     protected = listing.protected() + Protected(folders=(folder_of(folder),))
     check_outputs(target, paths_of(target, names, methods), protected, overwrite=overwrite)
