@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_bundles import small_bundle
-from workplace import Place
+from small_bundles import NARROW, small_bundle
+from workplace import Place, encoded
 
 import convworks
 from convworks.bundle.bundle import save_bundle
@@ -158,7 +158,7 @@ def test_an_image_and_a_method_never_make_the_file_of_another(place: Place, caps
 def test_files_appear_group_by_group(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interruption leaves what is complete; together, the groups give what one group of all gives."""
+    """Together, they give what one group of all gives."""
     bundle, images = place.bundle(), place.images("x", count=3)
     whole = answer(capsys, bundle, images, "--method", "gradient", "--out", "whole")
     monkeypatch.setattr(groups, "GROUP", 2)
@@ -168,11 +168,35 @@ def test_files_appear_group_by_group(
         assert one["methods"]["gradient"]["insertion"] == pytest.approx(other["methods"]["gradient"]["insertion"])
     page = Path("parts/index.html").read_text()
     assert all(f'id="image-{number}"' in page for number in (1, 2, 3))
-    Path("x/2.png").write_bytes(b"broken")
-    assert run(["explain", bundle, "x", "--out", "broken"]) != 0
-    assert sorted(path.name for path in Path("broken").iterdir()) == sorted(
-        f"{n}{end}" for n in (0, 1) for end in (".npz", "-grad-cam.png", "-grad-cam.svg")
-    )
+
+
+def test_all_images_are_tried_before_any_is_explained(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, images = place.bundle(), place.images("x", count=3)
+    monkeypatch.setattr(groups, "GROUP", 1)
+    whole = Path("x/2.png").read_bytes()
+    Path("x/2.png").write_bytes(whole[: len(whole) // 2])
+    assert run(["explain", bundle, images, "--method", "gradient"]) == 2
+    assert "x/2.png: " in capsys.readouterr().err
+    assert not Path("explained").exists()
+
+
+def test_a_class_that_a_late_mask_does_not_have_leaves_nothing(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network of random weights finds class 1 in noise, and not where all pixels are the mean."""
+    bundle = small_bundle("unet_padded", 16, task="segmentation", classes="01", table=NARROW)
+    save_bundle(Path("bundle"), bundle)
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    place.write("x/0.png", encoded(Image.fromarray(noise), "PNG"))
+    place.write("x/1.png", encoded(Image.new("RGB", (16, 16), (102, 127, 153)), "PNG"))
+    monkeypatch.setattr(groups, "GROUP", 1)
+    words = ["--method", "gradient", "--class", "1"]
+    assert run(["explain", "bundle", "x/0.png", *words, "--out", "one"]) == 0
+    assert run(["explain", "bundle", "x", *words, "--out", "both"]) == 2
+    assert "class 1 is predicted at no pixel of x/1.png" in capsys.readouterr().err
+    assert not Path("both").exists()
 
 
 def test_maps_too_small_for_the_test_of_weights_spare_the_random_networks(
