@@ -65,6 +65,10 @@ def test_all_methods_leave_pictures_numbers_and_a_page(place: Place, capsys: pyt
             np.testing.assert_allclose(arrays[name], expected, atol=1e-6)
             assert arrays[name].shape[-2:] == arrays["image"].shape[-2:]
     assert values["images"][0]["methods"]["integrated-gradients"]["error"] < 1e-3
+    assert run(["explain", bundle, images, "--method", "all,cam"]) == 2  # named: not one of those that are possible
+    assert "--method cam: needs a head" in capsys.readouterr().err
+    with pytest.raises(convworks.InputError, match="needs a head that is linear"):
+        convworks.explain(bundle, f"{images}/0.png", method=["cam", "all"])
     assert answer(capsys, bundle, f"{images}/0.png")["out"] == "explained-2"
 
 
@@ -185,8 +189,12 @@ def test_all_images_are_tried_before_any_is_explained(
 def test_a_class_that_a_late_mask_does_not_have_leaves_nothing(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network of random weights finds class 1 in noise, and not where all pixels are the mean."""
+    """The network finds class 1 where its last maps are strong: in noise, not where all pixels are the mean."""
     bundle = small_bundle("unet_padded", 16, task="segmentation", classes="01", table=NARROW)
+    logits = bundle.network.get_submodule("head.logits")
+    with torch.no_grad():
+        for parameter, values in zip(logits.parameters(), ([0.0, 1.0], [1.0, 0.0]), strict=True):
+            parameter.copy_(torch.tensor(values).view(2, *[1] * (parameter.ndim - 1)).expand_as(parameter))
     save_bundle(Path("bundle"), bundle)
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     place.write("x/0.png", encoded(Image.fromarray(noise), "PNG"))

@@ -53,7 +53,7 @@ def explain(
         unit=unit,
         pixel=pixel,
         taps=(taps,) if isinstance(taps, str) else tuple(taps),
-        required=ALL not in wanted,
+        required=tuple(name for name in wanted if name != ALL),
     )
     with stepping("explaining", steps(len(names))) as report:
         return explain_images(load(path, device=device), images, request, report=report)

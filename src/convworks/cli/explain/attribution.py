@@ -69,7 +69,7 @@ def run(
         unit=unit,
         pixel=at,
         taps=tuple(taps),
-        required=ALL not in wanted,
+        required=tuple(name for name in wanted if name != ALL),
     )
     predictor, read = load(folder, device=device), [str(file) for file in files]
     with stepping("explaining", steps(len(methods), math.ceil(len(files) / GROUP))) as report:

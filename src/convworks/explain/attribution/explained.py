@@ -31,7 +31,7 @@ GROUP = 2 * TESTED
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is explained of each image, and by which methods; all that are possible, unless they are `required`.
+    """What is explained of each image, and by which methods: the `required` (None: all), and others where possible.
 
     `unit` is TAP:channel,*position; without one it is a class (by name or number; default: the predicted one), of a
     mask at a `pixel` or where it is predicted. `taps` are for Grad-CAM.
@@ -42,7 +42,7 @@ class Request:
     unit: str | None = None
     pixel: Sequence[int] | None = None
     taps: tuple[str, ...] = ()
-    required: bool = True
+    required: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ def explain_groups(
         explained = explain_images(predictor, part, request, weights=weights, report=report)
         by_method = explained.attributions.by_method
         weights = {name: each.weights for name, each in by_method.items()}
-        request = replace(request, methods=tuple(by_method), required=True)
+        request = replace(request, methods=tuple(by_method), required=None)
         yield explained
 
 
