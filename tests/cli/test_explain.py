@@ -93,6 +93,23 @@ def test_the_text_says_what_was_explained_and_how_images_were_fitted(
     assert run(following.split()) == 0
 
 
+@pytest.mark.parametrize("more", [["--method", "gradient"], ["--unit", "stage1.conv:1,2,3"]], ids=["map", "number"])
+def test_the_limit_of_pixels_can_be_raised(more: list[str], place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    def low(description: dict[str, Any]) -> None:
+        description["preprocessing"]["decoding"]["max_pixels"] = 60
+
+    bundle, image = place.bundle(low), f"{place.images('x')}/0.png"  # of 8x8 pixels
+    assert run(["explain", bundle, image, *more]) == 2
+    assert "--max-pixels" in capsys.readouterr().err
+    assert run(["explain", bundle, image, *more, "--max-pixels", "64"]) == 0
+    with pytest.raises(convworks.InputError, match="max_pixels"):
+        convworks.explain(bundle, image, method="gradient")
+    assert convworks.explain(bundle, image, method="gradient", max_pixels=64).scores.shape == (1,)
+    with pytest.raises(convworks.InputError, match="max_pixels"):
+        convworks.visualise(bundle, "invert", images=image, steps=1)
+    assert convworks.visualise(bundle, "invert", images=image, steps=1, max_pixels=64)
+
+
 def test_a_number_is_printed_with_its_terms(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     image, bundle = f"{place.images('x')}/0.png", place.bundle()
     assert run(["explain", bundle, image, "--unit", "stage1.conv:1,2,3"]) == 0

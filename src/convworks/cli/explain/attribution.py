@@ -39,6 +39,7 @@ def run(
     taps: Sequence[str],
     out: Path | None,
     overwrite: bool,
+    max_pixels: int | None,
     device: str,
     idle: Mapping[str, object],
 ) -> Answer:
@@ -71,7 +72,7 @@ def run(
         taps=tuple(taps),
         required=tuple(name for name in wanted if name != ALL),
     )
-    predictor, read = load(folder, device=device), [str(file) for file in files]
+    predictor, read = load(folder, device=device, max_pixels=max_pixels), [str(file) for file in files]
     with stepping("explaining", steps(len(methods), math.ceil(len(files) / GROUP))) as report:
         summary = write_files(target, names, explain_groups(predictor, read, request, report=report), bundle)
     for note in summary.notes[:SHOWN]:
