@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,35 @@ def test_the_limit_of_pixels_can_be_raised(more: list[str], place: Place, capsys
     with pytest.raises(convworks.InputError, match="max_pixels"):
         convworks.visualise(bundle, "invert", images=image, steps=1)
     assert convworks.visualise(bundle, "invert", images=image, steps=1, max_pixels=64)
+
+
+def next_words(said: str) -> list[str]:
+    """Return the words of the next command, as a shell reads them."""
+    (line,) = re.findall(r"^next: +(convworks .*)$", said, re.MULTILINE)
+    script = line.replace("convworks ", "printf '%s\\0' ", 1)
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
+
+
+@pytest.mark.parametrize("name", ["-x.png", "new\nline.png", "it's\t.png"])
+def test_the_next_command_reads_any_name(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = place.bundle()
+    Path(f"{place.images('x')}/0.png").rename(name)
+    for words in (["explain", "--method", "gradient"], ["visualise", "--show", "field"]):
+        assert run([*words, bundle, "--", name]) == 0
+        said = capsys.readouterr().out
+        assert "new\nline" not in said
+        following = next_words(said)
+        assert Path(following[2]).samefile(name)
+        assert run(following) == 0
+        capsys.readouterr()
+
+
+def test_after_all_methods_a_network_without_maps_predicts(photo: str, capsys: pytest.CaptureFixture[str]) -> None:
+    save_bundle(Path("bundle"), small_bundle("perceptron", 8))
+    assert run(["explain", "bundle", photo, "--method", "all"]) == 0
+    following = next_words(capsys.readouterr().out)
+    assert following == ["predict", "bundle", photo]
+    assert run(following) == 0
 
 
 def test_a_number_is_printed_with_its_terms(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

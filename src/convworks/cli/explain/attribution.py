@@ -84,17 +84,16 @@ def run(
         "seconds": round(time.perf_counter() - began, 3),
     }
     lines = _lines(summary)
-    following = _following(bundle, paths[:3], methods, {"--class": class_name, "--unit": unit, "--pixel": pixel})
+    options = {"--class": class_name, "--unit": unit, "--pixel": pixel}
+    other = next((name for name in METHODS if name not in (*methods, *NOT_EVERYWHERE)), None)
+    if other is not None:
+        following = repeated(["explain", bundle, *paths[:3]], {"--method": other, **options})
+    elif "grad-cam" in summary.impossible:  # there are no maps to look at
+        following = repeated(["predict", bundle, *paths[:3]], {})
+    else:
+        following = repeated(["visualise", bundle, *paths[:3]], {"--show": "maps"})
     lines += [f"files: {target}", f"page:  {page}", f"next:  {following}"]
     return Answer(values=values, text="\n".join(lines))
-
-
-def _following(bundle: str, paths: Sequence[str], methods: Sequence[str], options: Mapping[str, object]) -> str:
-    """Return the command with another method, one that every network can do; after all of them, what layers see."""
-    other = next((name for name in METHODS if name not in (*methods, *NOT_EVERYWHERE)), None)
-    if other is None:
-        return repeated(["visualise", bundle, *paths], {"--show": "maps"})
-    return repeated(["explain", bundle, *paths], {"--method": other, **options})
 
 
 def _lines(summary: Summary) -> list[str]:
