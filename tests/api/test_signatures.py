@@ -19,7 +19,9 @@ SIGNATURES = {
     "compare": "first second * data=None split=None out=None device='auto'",
     "create": "name * classes=None channels=None size=None",
     "crossval": (f"recipe=None * data=None folds=None stratified=True group_by=None {SEVERAL}"),
-    "explain": ("bundle images * method='grad-cam' class_name=None unit=None pixel=None taps=() device='auto'"),
+    "explain": (
+        "bundle images * method='grad-cam' class_name=None unit=None pixel=None taps=() max_pixels=None device='auto'"
+    ),
     "export": ("bundle * format check=None int8=False calibrate=None max_drop=None out=None overwrite=False"),
     "features": "bundle * data taps=() split=None pool='average' device='auto'",
     "landscape": (
@@ -54,7 +56,7 @@ SIGNATURES = {
     "tune": (f"recipe=None * data=None trials=None search=() storage=None study=None pruning=True {SEVERAL}"),
     "visualise": (
         "bundle show * images=() data=None split=None tap=None channels=None unit=None steps=None seed=None "
-        "device='auto'"
+        "max_pixels=None device='auto'"
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_bundles import small_bundle
-from workplace import Place
+from small_bundles import NARROW, small_bundle
+from workplace import Place, encoded
 
 import convworks
 from convworks.bundle.bundle import save_bundle
@@ -65,6 +66,10 @@ def test_all_methods_leave_pictures_numbers_and_a_page(place: Place, capsys: pyt
             np.testing.assert_allclose(arrays[name], expected, atol=1e-6)
             assert arrays[name].shape[-2:] == arrays["image"].shape[-2:]
     assert values["images"][0]["methods"]["integrated-gradients"]["error"] < 1e-3
+    assert run(["explain", bundle, images, "--method", "all,cam"]) == 2  # named: not one of those that are possible
+    assert "--method cam: needs a head" in capsys.readouterr().err
+    with pytest.raises(convworks.InputError, match="needs a head that is linear"):
+        convworks.explain(bundle, f"{images}/0.png", method=["cam", "all"])
     assert answer(capsys, bundle, f"{images}/0.png")["out"] == "explained-2"
 
 
@@ -87,6 +92,52 @@ def test_the_text_says_what_was_explained_and_how_images_were_fitted(
     assert "page:  explained/index.html" in out
     (following,) = re.findall(r"^next: +convworks (.*)$", out, re.MULTILINE)
     assert run(following.split()) == 0
+
+
+@pytest.mark.parametrize("more", [["--method", "gradient"], ["--unit", "stage1.conv:1,2,3"]], ids=["map", "number"])
+def test_the_limit_of_pixels_can_be_raised(more: list[str], place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    def low(description: dict[str, Any]) -> None:
+        description["preprocessing"]["decoding"]["max_pixels"] = 60
+
+    bundle, image = place.bundle(low), f"{place.images('x')}/0.png"  # of 8x8 pixels
+    assert run(["explain", bundle, image, *more]) == 2
+    assert "--max-pixels" in capsys.readouterr().err
+    assert run(["explain", bundle, image, *more, "--max-pixels", "64"]) == 0
+    with pytest.raises(convworks.InputError, match="max_pixels"):
+        convworks.explain(bundle, image, method="gradient")
+    assert convworks.explain(bundle, image, method="gradient", max_pixels=64).scores.shape == (1,)
+    with pytest.raises(convworks.InputError, match="max_pixels"):
+        convworks.visualise(bundle, "invert", images=image, steps=1)
+    assert convworks.visualise(bundle, "invert", images=image, steps=1, max_pixels=64)
+
+
+def next_words(said: str) -> list[str]:
+    """Return the words of the next command, as a shell reads them."""
+    (line,) = re.findall(r"^next: +(convworks .*)$", said, re.MULTILINE)
+    script = line.replace("convworks ", "printf '%s\\0' ", 1)
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
+
+
+@pytest.mark.parametrize("name", ["-x.png", "new\nline.png", "it's\t.png"])
+def test_the_next_command_reads_any_name(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = place.bundle()
+    Path(f"{place.images('x')}/0.png").rename(name)
+    for words in (["explain", "--method", "gradient"], ["visualise", "--show", "field"]):
+        assert run([*words, bundle, "--", name]) == 0
+        said = capsys.readouterr().out
+        assert "new\nline" not in said
+        following = next_words(said)
+        assert Path(following[2]).samefile(name)
+        assert run(following) == 0
+        capsys.readouterr()
+
+
+def test_after_all_methods_a_network_without_maps_predicts(photo: str, capsys: pytest.CaptureFixture[str]) -> None:
+    save_bundle(Path("bundle"), small_bundle("perceptron", 8))
+    assert run(["explain", "bundle", photo, "--method", "all"]) == 0
+    following = next_words(capsys.readouterr().out)
+    assert following == ["predict", "bundle", photo]
+    assert run(following) == 0
 
 
 def test_a_number_is_printed_with_its_terms(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,10 +194,22 @@ def test_ensembles_are_explained_by_all_their_members(photo: str, capsys: pytest
     assert [tap.split(".")[2] for tap in taps] == ["member1", "member2", "member3"]
 
 
+def test_an_image_and_a_method_never_make_the_file_of_another(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """x by grad-cam, and x-grad by cam."""
+    save_bundle(Path("bundle"), small_bundle("resnet20", 16))
+    images = Path(place.images("coll", count=2))
+    (images / "0.png").rename(images / "x.png")
+    (images / "1.png").rename(images / "x-grad.png")
+    assert answer(capsys, "bundle", "coll", "--method", "grad-cam,cam", "--out", "out")["out"] == "out"
+    pictures = {path.name: path.read_bytes() for path in Path("out").glob("*.svg")}
+    assert len(set(pictures.values())) == len(pictures) == 4
+    assert {path.stem for path in Path("out").glob("*.npz")} == {"coll-x-png", "coll-x-grad-png"}
+
+
 def test_files_appear_group_by_group(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interruption leaves what is complete; together, the groups give what one group of all gives."""
+    """Together, they give what one group of all gives."""
     bundle, images = place.bundle(), place.images("x", count=3)
     whole = answer(capsys, bundle, images, "--method", "gradient", "--out", "whole")
     monkeypatch.setattr(groups, "GROUP", 2)
@@ -156,11 +219,39 @@ def test_files_appear_group_by_group(
         assert one["methods"]["gradient"]["insertion"] == pytest.approx(other["methods"]["gradient"]["insertion"])
     page = Path("parts/index.html").read_text()
     assert all(f'id="image-{number}"' in page for number in (1, 2, 3))
-    Path("x/2.png").write_bytes(b"broken")
-    assert run(["explain", bundle, "x", "--out", "broken"]) != 0
-    assert sorted(path.name for path in Path("broken").iterdir()) == sorted(
-        f"{n}{end}" for n in (0, 1) for end in (".npz", "-grad-cam.png", "-grad-cam.svg")
-    )
+
+
+def test_all_images_are_tried_before_any_is_explained(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, images = place.bundle(), place.images("x", count=3)
+    monkeypatch.setattr(groups, "GROUP", 1)
+    whole = Path("x/2.png").read_bytes()
+    Path("x/2.png").write_bytes(whole[: len(whole) // 2])
+    assert run(["explain", bundle, images, "--method", "gradient"]) == 2
+    assert "x/2.png: " in capsys.readouterr().err
+    assert not Path("explained").exists()
+
+
+def test_a_class_that_a_late_mask_does_not_have_leaves_nothing(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network finds class 1 where its last maps are strong: in noise, not where all pixels are the mean."""
+    bundle = small_bundle("unet_padded", 16, task="segmentation", classes="01", table=NARROW)
+    logits = bundle.network.get_submodule("head.logits")
+    with torch.no_grad():
+        for parameter, values in zip(logits.parameters(), ([0.0, 1.0], [1.0, 0.0]), strict=True):
+            parameter.copy_(torch.tensor(values).view(2, *[1] * (parameter.ndim - 1)).expand_as(parameter))
+    save_bundle(Path("bundle"), bundle)
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    place.write("x/0.png", encoded(Image.fromarray(noise), "PNG"))
+    place.write("x/1.png", encoded(Image.new("RGB", (16, 16), (102, 127, 153)), "PNG"))
+    monkeypatch.setattr(groups, "GROUP", 1)
+    words = ["--method", "gradient", "--class", "1"]
+    assert run(["explain", "bundle", "x/0.png", *words, "--out", "one"]) == 0
+    assert run(["explain", "bundle", "x", *words, "--out", "both"]) == 2
+    assert "class 1 is predicted at no pixel of x/1.png" in capsys.readouterr().err
+    assert not Path("both").exists()
 
 
 def test_maps_too_small_for_the_test_of_weights_spare_the_random_networks(

@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from small_bundles import small_bundle
 
+from convworks.bundle.bundle import save_bundle
 from convworks.cli.explain.visualise import _next
 from convworks.cli.main import run
 from convworks.explain.features.views.options import VIEWS, Options, check_options
@@ -136,6 +138,14 @@ def test_bad_input_is_one_line(
     assert out == ""
     assert line in said.splitlines()[-1]
     assert not Path("visualised").exists()
+
+
+@pytest.mark.parametrize("view", ["maps", "field"])
+def test_of_an_ensemble_the_first_member_is_shown(view: str, capsys: pytest.CaptureFixture[str]) -> None:
+    save_bundle(Path("ensemble"), small_bundle("ensemble_best", 28))
+    assert run(["visualise", "ensemble", "image0.png", "--show", view, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert row["layer"].startswith("members.member1.stages.")
 
 
 def test_a_landscape_says_where_it_is(any_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

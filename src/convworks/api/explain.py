@@ -27,6 +27,7 @@ def explain(
     unit: str | None = None,
     pixel: Sequence[int] | None = None,
     taps: str | Iterable[str] = (),
+    max_pixels: int | None = None,
     device: str = "auto",
 ) -> Explained:
     """Explain what a bundle answers for one or more images (any input of `predict`) by one or more methods.
@@ -34,7 +35,8 @@ def explain(
     `method` names methods (docs/explain.md), or is "all": those that the network can do. Explained is the score of the
     predicted class, or of `class_name`, or of a `unit` such as "stage1.conv:12,3,5", whose channel may stand alone; for
     a network that segments, the mean score of a class over the pixels that are predicted as it, or at a `pixel` (row,
-    column) of the mask in the network's size. `taps` are the layers whose maps Grad-CAM weighs.
+    column) of the mask in the network's size. `taps` are the layers whose maps Grad-CAM weighs. Images of more than
+    `max_pixels` pixels are refused, by default those that the bundle refuses.
 
     In the result, `attributions.by_method[name]` has the `values` [b c h w] or [b h w], `pixels` [b h w], and the
     verdict on each image. Raises InputError for what is not there, and for a method that the network cannot do.
@@ -53,7 +55,7 @@ def explain(
         unit=unit,
         pixel=pixel,
         taps=(taps,) if isinstance(taps, str) else tuple(taps),
-        required=ALL not in wanted,
+        required=tuple(name for name in wanted if name != ALL),
     )
     with stepping("explaining", steps(len(names))) as report:
-        return explain_images(load(path, device=device), images, request, report=report)
+        return explain_images(load(path, device=device, max_pixels=max_pixels), images, request, report=report)

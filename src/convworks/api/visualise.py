@@ -30,14 +30,16 @@ def visualise(
     unit: Sequence[int] | None = None,
     steps: int | None = None,
     seed: int | None = None,
+    max_pixels: int | None = None,
     device: str = "auto",
 ) -> list[Shown]:
     """Show what a layer of a bundle responds to (docs/features.md): drawings, with their numbers.
 
     `show` is kernels, gabor or maximise (of the network alone), maps, field or invert (of `images`: any input of
     `predict`), patches or embedding (of `data`), or history (kernels, or maps of `images`, over a run). `tap` is a tap
-    or any layer, `channels` are those that are shown, `unit` is a position (row, column). Raises InputError for an
-    option that the view does not take, an unknown layer, and channels and units outside it.
+    or any layer, `channels` are those that are shown, `unit` is a position (row, column). Images of more than
+    `max_pixels` pixels are refused, by default those that the bundle refuses. Raises InputError for an option that the
+    view does not take, an unknown layer, and channels and units outside it.
     """
     options = Options(
         data=data,
@@ -48,7 +50,7 @@ def visualise(
         steps=steps,
         seed=seed,
     )
-    return list(shown(bundle, show, options, images=images, device=device))
+    return list(shown(bundle, show, options, images=images, device=device, max_pixels=max_pixels))
 
 
 def shown(

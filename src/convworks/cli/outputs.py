@@ -10,17 +10,26 @@ from pathlib import Path
 from convworks.outputs import Protected, check_folder, check_name, check_replaced, numbers
 
 
-def unique_names(files: Sequence[Path]) -> list[str]:
-    """Return a name for each image: its stem; if several share it, with folder, suffix or number."""
+def unique_names(files: Sequence[Path], endings: Sequence[str] = ("",)) -> list[str]:
+    """Return a name for each image: its stem; if that of another gives the same file, with folder, suffix or number.
+
+    `endings` are what follows the name in each file that is written: x with -a-b is x-a with -b.
+    """
+
+    def outputs(text: str) -> set[str]:
+        return {f"{text}{ending}".casefold() for ending in endings}
+
     choices = [_choices(file) for file in files]
-    counts = Counter(name for texts in choices for name in {text.casefold() for text in texts})
+    counts = Counter(output for texts in choices for output in set().union(*map(outputs, texts)))
     names = []
     for texts in choices:
-        free = [text for text in texts if counts[text.casefold()] == 1]
+        free = [text for text in texts if all(counts[output] == 1 for output in outputs(text))]
         number = 2
         while not free:
-            if not counts[text := f"{texts[-1]}-{number}".casefold()]:
-                free, counts[text] = [f"{texts[-1]}-{number}"], 1
+            text = f"{texts[-1]}-{number}"
+            if not any(counts[output] for output in outputs(text)):
+                free = [text]
+                counts.update(outputs(text))
             number += 1
         names.append(free[0])
     return names

@@ -62,7 +62,7 @@ def test_every_method_explains_every_network(name: str, monkeypatch: pytest.Monk
     unit = unit_target("a unit", (0,), outputs_of(network, images[:1], last), tap=last).rows(torch.zeros(2).long())
     for each in (target, unit):
         expected = {method: reason for method in METHODS if (reason := refused(method, name, each))}
-        attributions = attribute(network, images, each, METHODS, required=False)
+        attributions = attribute(network, images, each, METHODS, required=())
         assert attributions.impossible.keys() == expected.keys()
         for method, reason in expected.items():
             with pytest.raises(InputError, match=reason):

@@ -232,7 +232,7 @@ def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_p
     out = tmp_path / "out"
     first = np.load(measured(any_run, out)["numbers"])["loss"]
     points = [{"loss": 7.0, "top1": None}] * 3
-    write_row(out, 0, points)
+    write_row(out, read_plan(out), 0, points)
     row_file(out, 2).unlink()
     again = np.load(measured(any_run, out, resume=True)["numbers"])["loss"]
     np.testing.assert_array_equal(again[1:], first[1:])
@@ -249,10 +249,24 @@ def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_p
             measured(any_run, out, resume=True)
 
 
+def test_a_row_belongs_to_its_place_and_its_landscape(any_run: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    measured(any_run, out)
+    measured(any_run, other, seed=1)
+    row_file(out, 1).unlink()
+    row_file(out, 1).symlink_to(row_file(out, 0))
+    with pytest.raises(InputError, match=r"0001.json: is row 0, not 1; remove it, and measure it again with resume"):
+        measured(any_run, out, resume=True)
+    row_file(out, 1).unlink()
+    shutil.copy(row_file(other, 1), row_file(out, 1))
+    with pytest.raises(InputError, match=r"0001.json: is a row of another landscape; remove it"):
+        measured(any_run, out, resume=True)
+
+
 def test_of_a_line_each_point_is_kept(any_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = np.load(measured(any_run, out, dimensions=1)["numbers"])["loss"]
-    write_row(out, 0, [{"loss": 7.0, "top1": None}])
+    write_row(out, read_plan(out), 0, [{"loss": 7.0, "top1": None}])
     row_file(out, 2).unlink()
     again = np.load(measured(any_run, out, dimensions=1, resume=True)["numbers"])["loss"]
     np.testing.assert_array_equal(again, [[7.0, *first[0, 1:]]])

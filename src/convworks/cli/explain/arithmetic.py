@@ -32,6 +32,7 @@ def run(
     gradient: bool,
     class_name: str | None,
     idle: Mapping[str, object],
+    max_pixels: int | None,
     device: str,
 ) -> Answer:
     """Print the terms of a number, the largest first, and their sum beside the number in the tensor."""
@@ -53,7 +54,7 @@ def run(
     from convworks.explain.attribution.explained import read_subject
     from convworks.inference.load import load
 
-    predictor = load(folder, device=device)
+    predictor = load(folder, device=device, max_pixels=max_pixels)
     subject = read_subject(predictor, [str(files[0])])
     for note in subject.notes:
         say(note)

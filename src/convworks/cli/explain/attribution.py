@@ -39,6 +39,7 @@ def run(
     taps: Sequence[str],
     out: Path | None,
     overwrite: bool,
+    max_pixels: int | None,
     device: str,
     idle: Mapping[str, object],
 ) -> Answer:
@@ -56,10 +57,10 @@ def run(
     if unit is not None:
         parse_unit(unit)
     from convworks.explain.attribution.explained import GROUP, Request, explain_groups, steps
-    from convworks.explain.attribution.files import PAGE, paths_of, write_files
+    from convworks.explain.attribution.files import PAGE, endings_of, paths_of, write_files
     from convworks.inference.load import load
 
-    names = unique_names(files)
+    names = unique_names(files, endings_of(methods))
     target = out if out is not None else FOLDER if overwrite else numbered(FOLDER)
     protected = listing.protected() + Protected(folders=(folder_of(folder),))
     check_outputs(target, paths_of(target, names, methods), protected, overwrite=overwrite)
@@ -69,9 +70,9 @@ def run(
         unit=unit,
         pixel=at,
         taps=tuple(taps),
-        required=ALL not in wanted,
+        required=tuple(name for name in wanted if name != ALL),
     )
-    predictor, read = load(folder, device=device), [str(file) for file in files]
+    predictor, read = load(folder, device=device, max_pixels=max_pixels), [str(file) for file in files]
     with stepping("explaining", steps(len(methods), math.ceil(len(files) / GROUP))) as report:
         summary = write_files(target, names, explain_groups(predictor, read, request, report=report), bundle)
     for note in summary.notes[:SHOWN]:
@@ -83,17 +84,16 @@ def run(
         "seconds": round(time.perf_counter() - began, 3),
     }
     lines = _lines(summary)
-    following = _following(bundle, paths[:3], methods, {"--class": class_name, "--unit": unit, "--pixel": pixel})
+    options = {"--class": class_name, "--unit": unit, "--pixel": pixel}
+    other = next((name for name in METHODS if name not in (*methods, *NOT_EVERYWHERE)), None)
+    if other is not None:
+        following = repeated(["explain", bundle, *paths[:3]], {"--method": other, **options})
+    elif "grad-cam" in summary.impossible:  # there are no maps to look at
+        following = repeated(["predict", bundle, *paths[:3]], {})
+    else:
+        following = repeated(["visualise", bundle, *paths[:3]], {"--show": "maps"})
     lines += [f"files: {target}", f"page:  {page}", f"next:  {following}"]
     return Answer(values=values, text="\n".join(lines))
-
-
-def _following(bundle: str, paths: Sequence[str], methods: Sequence[str], options: Mapping[str, object]) -> str:
-    """Return the command with another method, one that every network can do; after all of them, what layers see."""
-    other = next((name for name in METHODS if name not in (*methods, *NOT_EVERYWHERE)), None)
-    if other is None:
-        return repeated(["visualise", bundle, *paths], {"--show": "maps"})
-    return repeated(["explain", bundle, *paths], {"--method": other, **options})
 
 
 def _lines(summary: Summary) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from convworks.cli.answer import Answer
+from convworks.cli.answer import Answer, repeated
 from convworks.cli.commands import app
 from convworks.cli.help import LOOK
 from convworks.cli.options import Debug, Device, Json, Precision, Split
@@ -85,9 +84,8 @@ def landscape(
             f"the plane holds {first + second:.0%} of the movement between {len(values['steps'])} checkpoints; loss of "
             f"the first: {_loss(values['loss_true'][0])}, of its projection: {_loss(values['loss_projected'][0])}"
         )
-    words = ["convworks", "landscape", str(bundle), "--data", data]
     other = "--seed 1" if directions == "trajectory" or dimensions == 2 else "--dimensions 2"
-    lines += [f"picture: {values['picture']}", f"next: {shlex.join(words)} {other}"]
+    lines += [f"picture: {values['picture']}", f"next: {repeated(['landscape', bundle], {'--data': data})} {other}"]
     return Answer(values=values, text="\n".join(lines))
 
 

@@ -10,7 +10,7 @@ import typer
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import LOOK
-from convworks.cli.options import Debug, Device, Json, Overwrite
+from convworks.cli.options import Debug, Device, Json, MaxPixels, Overwrite
 
 
 @app.command(rich_help_panel=LOOK)
@@ -74,6 +74,7 @@ def explain(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    max_pixels: MaxPixels = None,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
@@ -94,6 +95,7 @@ def explain(
             gradient=gradient,
             class_name=class_name,
             idle={"--pixel": pixel, "--tap": tap, "--out": out, "--overwrite": overwrite},
+            max_pixels=max_pixels,
             device=device,
         )
     from convworks.cli.explain import attribution
@@ -108,6 +110,7 @@ def explain(
         taps=tap or (),
         out=out,
         overwrite=overwrite,
+        max_pixels=max_pixels,
         device=device,
         idle={"--message": message, "--gradient": gradient},
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from convworks.cli.answer import Answer
+from convworks.cli.answer import Answer, repeated
 from convworks.cli.commands import app
 from convworks.cli.help import LOOK
 from convworks.cli.options import Debug, Device, Json, MaxPixels, Overwrite, Split
 from convworks.cli.outputs import check_outputs, free_folder, unique_names
-from convworks.errors import InputError
+from convworks.errors import InputError, visible
 from convworks.explain.features.views.options import VIEWS, Options, check_options
 
 DEFAULT = Path("visualised")
@@ -40,8 +39,9 @@ def visualise(
         str | None,
         typer.Option(
             metavar="TAP",
-            help="The layer; `convworks models NAME` lists them.  [default: the last stage; kernels, gabor, history "
-            "without images: the first convolution; embedding: before the last layer]",
+            help="The layer; `convworks models NAME` lists them.  [default: the last stage, of an ensemble that of its "
+            "first member; kernels, gabor, history without images: the first convolution; embedding: before the last "
+            "layer]",
         ),
     ] = None,
     channels: Annotated[
@@ -119,7 +119,10 @@ def visualise(
     )
     rows, lines = _write(folder, views)
     answer = {"show": show, "out": str(folder), "results": rows, "seconds": round(time.perf_counter() - began, 3)}
-    lines += [f"picture: {rows[0]['picture']}" + (", ..." if len(rows) > 1 else ""), _next(bundle, show, data, paths)]
+    lines += [
+        f"picture: {visible(rows[0]['picture'])}" + (", ..." if len(rows) > 1 else ""),
+        _next(bundle, show, data, paths),
+    ]
     return Answer(values=answer, text="\n".join(lines))
 
 
@@ -171,6 +174,4 @@ def _next(bundle: str, show: str, data: str | None, paths: Sequence[str] | None)
         if name != "history" and all((each in VIEWS[name].needs) == present for each, present in needed.items())
     ]
     following = next((name for name in same if views.index(name) > views.index(show)), same[0])
-    words = ["convworks", "visualise", bundle, *(paths or ())[:3], "--show", following]
-    words += ["--data", data] if data is not None else []
-    return f"next: {shlex.join(words)}"
+    return f"next: {repeated(['visualise', bundle, *(paths or ())[:3]], {'--show': following, '--data': data})}"

@@ -21,8 +21,7 @@ def following(bundles: Sequence[Path], paths: Sequence[str], options: dict[str, 
 
     bundle, *others = bundles
     if file is not None and len(paths) <= FEW:
-        members = [word for other in others for word in ("--ensemble", other)]
-        return repeated(["predict", bundle, *paths, *members], options | {"--out": file})
+        return repeated(["predict", bundle, *paths], {"--ensemble": others, **options, "--out": file})
     run = bundle.parent if bundle.name == "bundle" else bundle
     if (run / RUN_RECORD).is_file():
         from convworks.training.folder import read_values

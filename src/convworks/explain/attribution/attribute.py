@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,7 +65,7 @@ def attribute(
     methods: Mapping[str, Method],
     *,
     measured: nn.Module | None = None,
-    required: bool = True,
+    required: Collection[str] | None = None,
     weights: Mapping[str, Weights] | None = None,
     report: Report = lambda: None,
 ) -> Attributions:
@@ -73,7 +73,7 @@ def attribute(
 
     Insertion and deletion follow the scores of `measured`, by default the network: one with an activation behind it
     gives probabilities. `weights` are tests made before, on other images; by default they are made here. Raises
-    InputError for a method that the network cannot do, unless `required` is False, and for taps that it does not have.
+    InputError for a method that the network cannot do if it is `required` (None: all are), and for wrong taps.
     """
     values, impossible = _values(network, images, target, methods, required, report)
     possible = {name: methods[name] for name in values}
@@ -105,7 +105,7 @@ def _values(
     images: Images,
     target: Target,
     methods: Mapping[str, Method],
-    required: bool,
+    required: Collection[str] | None,
     report: Report,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the values of each method, and the reasons why others are impossible.
@@ -122,7 +122,7 @@ def _values(
         try:
             values[name] = method.attribute(network, images, target)
         except InputError as error:
-            if required:
+            if required is None or name in required:
                 raise
             impossible[name] = error.reason
         report()

@@ -31,7 +31,7 @@ GROUP = 2 * TESTED
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is explained of each image, and by which methods; all that are possible, unless they are `required`.
+    """What is explained of each image, and by which methods: the `required` (None: all), and others where possible.
 
     `unit` is TAP:channel,*position; without one it is a class (by name or number; default: the predicted one), of a
     mask at a `pixel` or where it is predicted. `taps` are for Grad-CAM.
@@ -42,7 +42,7 @@ class Request:
     unit: str | None = None
     pixel: Sequence[int] | None = None
     taps: tuple[str, ...] = ()
-    required: bool = True
+    required: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,7 @@ def explain_images(
 
     Raises InputError for what is not there, and for required methods that the network cannot do.
     """
-    subject = read_subject(predictor, images)
-    target = target_of(predictor, subject, class_name=request.class_name, unit=request.unit, pixel=request.pixel)
+    subject, target = _subject_and_target(predictor, images, request)
     network = subject.network
     methods = with_taps({name: METHODS[name] for name in request.methods}, request.taps)
     probabilities = with_activation(network, predictor.task.activation.apply)
@@ -110,14 +109,26 @@ def explain_images(
 def explain_groups(
     predictor: Predictor, images: Sequence[object], request: Request, *, report: Report = lambda: None
 ) -> Iterator[Explained]:
-    """Explain many images, a group at a time: the memory does not grow with them. The first tests the weights."""
+    """Explain many images, a group at a time: the memory does not grow with them. The first tests the weights.
+
+    Raises InputError before any is explained for an image that cannot be read, or does not have what is explained.
+    """
+    parts = [images[first : first + GROUP] for first in range(0, len(images), GROUP)]
+    for part in parts if len(parts) > 1 else ():  # one forward pass, of the many that an explanation takes
+        _subject_and_target(predictor, part, request)
     weights = None
-    for first in range(0, len(images), GROUP):
-        explained = explain_images(predictor, images[first : first + GROUP], request, weights=weights, report=report)
+    for part in parts:
+        explained = explain_images(predictor, part, request, weights=weights, report=report)
         by_method = explained.attributions.by_method
         weights = {name: each.weights for name, each in by_method.items()}
-        request = replace(request, methods=tuple(by_method), required=True)
+        request = replace(request, methods=tuple(by_method), required=None)
         yield explained
+
+
+def _subject_and_target(predictor: Predictor, images: object, request: Request) -> tuple[Subject, Target]:
+    subject = read_subject(predictor, images)
+    target = target_of(predictor, subject, class_name=request.class_name, unit=request.unit, pixel=request.pixel)
+    return subject, target
 
 
 def steps(methods: int, groups: int = 1) -> int:

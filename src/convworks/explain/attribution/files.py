@@ -14,10 +14,14 @@ from convworks.pages.blocks import Section
 PAGE = "index.html"
 
 
+def endings_of(methods: Sequence[str]) -> list[str]:
+    """Return what follows the name of an image in its files: pictures, and numbers."""
+    return [*(f"-{method}{suffix}" for method in methods for suffix in (".png", ".svg")), ".npz"]
+
+
 def paths_of(folder: Path, names: Sequence[str], methods: Sequence[str]) -> list[Path]:
     """Return every file that `write_files` writes, for images with these names."""
-    pictures = [folder / f"{name}-{method}{end}" for name in names for method in methods for end in (".png", ".svg")]
-    return [folder / PAGE, *pictures, *(folder / f"{name}.npz" for name in names)]
+    return [folder / PAGE, *(folder / f"{name}{ending}" for name in names for ending in endings_of(methods))]
 
 
 def write_files(folder: Path, names: Sequence[str], groups: Iterable[Explained], title: str) -> Summary:

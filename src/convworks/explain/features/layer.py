@@ -15,8 +15,9 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError, RunError
 from convworks.explain.taps import call_of, module_at, tapping
 from convworks.inference.limits import NO_OVERFLOW
+from convworks.layers.members import Members
 from convworks.layers.mode import evaluating
-from convworks.layers.network import Network
+from convworks.layers.network import Network, module_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +51,14 @@ def layers(network: Network) -> dict[str, nn.Module]:
 
 
 def last_stage(network: Network) -> str:
-    """Return the tap of the last stage, before the head."""
-    return ["stem", *(name for name, _ in network.stages.named_children())][-1]
+    """Return the last stage before the head, as `layers` names it; of an ensemble, that of its first member."""
+    if not (stages := list(network.stages.named_children())):
+        return "stem"
+    name, stage = stages[-1]
+    if isinstance(stage, Members):
+        member, module = next(stage.named_children())
+        return f"{name}.{member}.{module_name(last_stage(module))}"
+    return name
 
 
 def outputs_at(network: nn.Module, layer: Layer, inputs: Tensor) -> Float[Tensor, "b c *size"]:

@@ -51,7 +51,7 @@ class Landscape:
                 measured.append({name: json_number(value) for name, value in values.items()})
                 if report is not None:
                     report()
-            write_row(folder, number, measured)
+            write_row(folder, self.plan, number, measured)
 
     def along_the_run(self) -> dict[str, list[float]]:
         """Return the loss at each checkpoint of the run, and that at its projection onto the plane."""
@@ -121,7 +121,7 @@ def movable(network: Network) -> Network:
 
 def read_rows(folder: Path, plan: Plan, metric: str) -> dict[str, np.ndarray]:
     """Return loss and metric at every point as arrays [down, across], NaN where they are not finite."""
-    points = [point for number in range(len(plan.rows)) for point in read_row(folder, number)]
+    points = [point for number in range(len(plan.rows)) for point in read_row(folder, plan, number)]
     return {
         name: np.array([point[name] for point in points], np.float64).reshape(len(plan.down), len(plan.across))
         for name in ("loss", metric)

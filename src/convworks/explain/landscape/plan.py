@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from convworks.errors import InputError
-from convworks.signed import Kind, read_signed, write_signed
+from convworks.signed import Kind, digest, read_signed, write_signed
 
 NAME, ROWS = "landscape.json", "rows"
 DIRECTIONS = "directions.safetensors"  # while several processes measure
 FORMAT = 1
+ROW_FORMAT = 2  # 1 had neither number nor plan
 PLAN = Kind(
     name="the description of a landscape",
     formats=(FORMAT,),
@@ -24,8 +25,8 @@ PLAN = Kind(
 )
 ROW = Kind(
     name="a row of a landscape",
-    formats=(FORMAT,),
-    fields={"points": list},
+    formats=(ROW_FORMAT,),
+    fields={"row": int, "plan": str, "points": list},
     damaged="remove it, and measure it again with --resume",
 )
 #: What decides a field of a plan, where no option has its name.
@@ -93,14 +94,21 @@ def row_file(folder: Path, number: int) -> Path:
     return folder / ROWS / f"{number:04d}.json"
 
 
-def write_row(folder: Path, number: int, points: Sequence[Mapping[str, float | None]]) -> None:
-    """Write what was measured at the points of a row."""
-    write_signed(row_file(folder, number), {"format": FORMAT, "points": list(points)})
+def write_row(folder: Path, plan: Plan, number: int, points: Sequence[Mapping[str, float | None]]) -> None:
+    """Write what was measured at the points of a row of a plan."""
+    values = {"format": ROW_FORMAT, "row": number, "plan": digest(asdict(plan)), "points": list(points)}
+    write_signed(row_file(folder, number), values)
 
 
-def read_row(folder: Path, number: int) -> list[dict[str, float | None]]:
-    """Read what was measured at the points of a row; InputError if its file is damaged."""
-    points: list[dict[str, float | None]] = read_signed(row_file(folder, number), ROW)["points"]
+def read_row(folder: Path, plan: Plan, number: int) -> list[dict[str, float | None]]:
+    """Read what was measured at the points of a row; InputError if its file is damaged, or that of another row."""
+    path = row_file(folder, number)
+    values = read_signed(path, ROW)
+    if values["plan"] != digest(asdict(plan)):
+        raise InputError(path, "is a row of another landscape", ROW.damaged)
+    if values["row"] != number:
+        raise InputError(path, f"is row {values['row']}, not {number}", ROW.damaged)
+    points: list[dict[str, float | None]] = values["points"]
     return points
 
 

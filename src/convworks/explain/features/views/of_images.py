@@ -13,6 +13,7 @@ from convworks.charts.drawing import Drawing, Line, Picture, Shape, Text, remark
 from convworks.charts.grid import colour_tile, grid, rgba, signed_tile, strongest_of
 from convworks.charts.signed import signed_picture
 from convworks.console import counting
+from convworks.errors import visible
 from convworks.explain.features.field import ReceptiveField, Span, receptive_field
 from convworks.explain.features.invert import invert
 from convworks.explain.features.layer import last_stage, normalised, outputs_at, require_map, to_pixels
@@ -134,7 +135,7 @@ def _inputs(request: Request) -> Iterator[tuple[Sample, Float[Tensor, "1 c h w"]
 
 def _read(sample: Sample) -> str:
     """Return the name of an image, and the size at which the network reads it."""
-    return f"{sample.name} (read at {'x'.join(map(str, sample.pixels.shape[1:]))})"
+    return f"{visible(sample.name)} (read at {'x'.join(map(str, sample.pixels.shape[1:]))})"
 
 
 def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str) -> Drawing:
