@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,10 @@ from workplace import environment
 import convworks
 from convworks.cli.main import run
 from convworks.restoration import folder as keeping
+from convworks.restoration import restore as restoring
+from convworks.restoration.fit import Fit, Row, Setup, step
 from convworks.restoration.progress import Progress
+from convworks.restoration.session import Session
 
 FEW = ["--model", "prior_hole2", "--iterations", "10", "--runs", "1", "--device", "cpu"]
 SIDE = 24
@@ -85,12 +88,72 @@ def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pyte
 
 
 class Interrupted(Progress):
-    """A progress that is interrupted at the third iteration."""
+    """A progress that is interrupted at an iteration, and counts those of all processes."""
 
-    def __call__(self, *where: Any) -> None:
-        self.calls = getattr(self, "calls", 0) + 1
-        if self.calls == 3:
+    at = 3
+    told: ClassVar[list[int]] = []
+
+    def __call__(self, session: Session, row: Row) -> None:
+        self.told.append(row.iteration)
+        if row.iteration == self.at:
             raise KeyboardInterrupt
+
+
+def interrupted(words: list[str], at: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Run a command that is interrupted at an iteration; return the iterations that it has come to."""
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "Progress", Interrupted)
+        patch.setattr(Interrupted, "at", at)
+        patch.setattr(Interrupted, "told", [])
+        assert run(["restore", *words]) == 130
+        return Interrupted.told
+
+
+def test_an_interrupted_restoration_goes_on_at_the_next_iteration(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW, "--stop", "iterations", "--precision", "float32", "--out", "out"]
+    assert interrupted(words, 4, monkeypatch) == [1, 2, 3, 4]
+    assert interrupted([*words, "--resume"], 10, monkeypatch) == [5, 6, 7, 8, 9, 10]
+    found = answer(capsys, *words, "--minutes", "60", "--resume")
+    assert found["images"][0]["fits"][0]["iterations"] == 10
+    answer(capsys, *words, "--out", "whole")
+    assert Path("out/0.png").read_bytes() == Path("whole/0.png").read_bytes()
+
+
+def test_a_restoration_that_was_killed_does_not_replace_what_it_had_come_to(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill leaves: a preview that is ahead of the checkpoint."""
+    words = ["denoise", "photos/0.png", *FEW, "--stop", "iterations", "--precision", "float32", "--out", "out"]
+    interrupted(words, 2, monkeypatch)
+    earlier = {path: path.read_bytes() for path in Path("out/0.unfinished").glob("step-*")}
+    interrupted([*words, "--resume"], 8, monkeypatch)
+    best = Path("out/0.png").read_bytes()
+    for path in Path("out/0.unfinished").glob("step-*"):
+        path.unlink()
+    for path, content in earlier.items():
+        path.write_bytes(content)
+    assert interrupted([*words, "--resume"], 4, monkeypatch) == [3, 4]
+    assert Path("out/0.png").read_bytes() == best
+    assert interrupted([*words, "--resume"], 9, monkeypatch)[0] == 5
+    assert Path("out/0.png").read_bytes() != best
+
+
+def test_ctrl_c_within_an_iteration_waits_for_its_end(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW, "--stop", "iterations", "--out", "out"]
+
+    def pressed(setup: Setup, fit: Fit) -> Row:
+        if fit.iteration == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(setup, fit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restoring, "step", pressed)
+        assert run(["restore", *words]) == 130
+    assert interrupted([*words, "--resume"], 4, monkeypatch) == [4]
 
 
 @pytest.mark.parametrize("seed", ["0", "1"])

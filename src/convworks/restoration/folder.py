@@ -36,6 +36,7 @@ RECORD = Kind(
     fields={"identity": str, "record": dict},
     damaged=AGAIN,
 )
+SHOWN = Kind(name="the place of a preview", formats=(FORMAT,), fields={"place": list, "seconds": float}, damaged=AGAIN)
 
 
 def identity(request: Request, material: Material) -> str:
@@ -75,6 +76,7 @@ class Folder:
 
     def __init__(self, paths: Paths, name: str, identity: str, *, resume: bool) -> None:
         self.paths, self.identity, self.resume = paths, identity, resume
+        self.shown = paths.state / "shown.json"
         self.count = 0
         self.progress = Progress(name, f"; best so far: {paths.pictures[0]}")
 
@@ -87,6 +89,9 @@ class Folder:
         if state["identity"] != self.identity:
             raise other(self.paths)
         self.count = saved[-1]
+        if self.shown.exists() and all(path.exists() for path in self.paths.pictures):
+            state["shown"] = read_signed(self.shown, SHOWN)
+        state.setdefault("shown", {"place": [0, 0], "seconds": 0.0})  # of earlier versions
         return tensors, state
 
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -99,10 +104,10 @@ class Folder:
         save_checkpoint(self.paths.state, self.count, tensors, {**state, "identity": self.identity})
         keep_checkpoints(self.paths.state, {self.count})
 
-    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
-        """Write the best pictures so far."""
-        for path, pixels in zip(self.paths.pictures, pictures, strict=True):
-            write_picture(path, pixels)
+    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]], shown: Mapping[str, Any]) -> None:
+        """Write where this is, as the checkpoint is an earlier one, and the best pictures so far."""
+        write_signed(self.shown, {"format": FORMAT, **shown})
+        self._write(pictures)
 
     def tell(self, session: Session, row: Row) -> None:
         """Say where the restoration stands."""
@@ -110,11 +115,15 @@ class Folder:
 
     def end(self, restored: Restored) -> None:
         """Write pictures, curve and, at last, the record; remove the checkpoint."""
-        self.show(restored.images)
+        self._write(restored.images)
         header = list(restored.curve[0]) if restored.curve else ["iteration"]
         write_csv(self.paths.curve, header, (row.values() for row in restored.curve))
         write_signed(self.paths.record, {"format": FORMAT, "identity": self.identity, "record": restored.record})
         shutil.rmtree(self.paths.state, ignore_errors=True)
+
+    def _write(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
+        for path, pixels in zip(self.paths.pictures, pictures, strict=True):
+            write_picture(path, pixels)
 
 
 def write_picture(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:

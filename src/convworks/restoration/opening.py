@@ -37,7 +37,7 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         if request.minutes < saved[1]["minutes"]:
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
             raise InputError(f"--minutes {request.minutes:g}", reason, "give at least as many")
-        budget.used = saved[1]["seconds"]
+        budget.used = max(saved[1]["seconds"], saved[1]["shown"]["seconds"])
         size = (saved[1]["size"][0], saved[1]["size"][1])
     reduced = material.reduced(size, request.factor)
     tiles = divide(size, request.factor)
