@@ -87,6 +87,26 @@ def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pyte
     assert Path("restored/0.png").stat().st_mtime_ns != before
 
 
+@pytest.mark.parametrize("name", ["1.png", "1-curve.csv"])
+def test_what_was_not_restored_is_not_replaced_by_resuming(
+    name: str, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(capsys, "denoise", "photos/0.png", *FEW, "--out", "out")
+    Path("out", name).write_text("precious")
+    assert run(["restore", "denoise", "photos", *FEW, "--out", "out", "--resume"]) == 2
+    assert f"--out out/{name}: already exists, without a record or a checkpoint" in capsys.readouterr().err
+    assert Path("out", name).read_text() == "precious"
+    Path("out", name).unlink()
+    answer(capsys, "denoise", "photos", *FEW, "--out", "out", "--resume")
+
+
+def test_a_page_of_something_else_is_not_replaced_by_resuming(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    Path("out/report.html").write_text("precious")
+    assert run(["restore", "denoise", "photos", *FEW, "--out", "out", "--resume"]) == 2
+    assert "--out out/report.html: already exists" in capsys.readouterr().err
+
+
 class Interrupted(Progress):
     """A progress that is interrupted at an iteration, and counts those of all processes."""
 

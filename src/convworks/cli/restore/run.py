@@ -56,6 +56,8 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
     begun = [each.state for each in outputs if each.state.exists()]
     if begun and not (named.overwrite or named.resume):
         raise InputError(f"--out {folder}", f"has begun restorations ({begun[0].name})", "add --resume, or --overwrite")
+    if named.resume:
+        _refuse_others(folder, outputs)
     check_outputs(folder, _paths(folder, outputs), read, overwrite=named.overwrite or named.resume)
     check_name("--out", max((each.state for each in outputs), key=lambda path: len(os.fsencode(path.name))))
     from convworks.restoration.batch import Job, restore_files
@@ -88,6 +90,16 @@ def _outputs(folder: Path, names: Sequence[str], request: Request) -> list[Paths
 
 def _paths(folder: Path, outputs: Sequence[Paths]) -> list[Path]:
     return [folder / PAGE, *(path for output in outputs for path in output.files)]
+
+
+def _refuse_others(folder: Path, outputs: Sequence[Paths]) -> None:
+    """Raise InputError for the first file that is there, but is not of a restoration that is resumed."""
+    begun = [each for each in outputs if each.state.exists() or each.record.exists()]
+    others = [path for each in outputs if each not in begun for path in each.files]
+    for path in [*others, *([] if begun else [folder / PAGE])]:
+        if os.path.lexists(path):
+            reason = "already exists, without a record or a checkpoint of its restoration"
+            raise InputError(f"--out {path}", reason, "move it, or give another --out")
 
 
 def _default(names: Sequence[str], request: Request, named: Files) -> Path:
