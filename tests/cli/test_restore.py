@@ -201,6 +201,39 @@ def test_one_damaged_picture_does_not_stop_the_others(photos: Path, capsys: pyte
     assert len(found["images"]) == 2
 
 
+def test_each_damaged_picture_is_named_on_the_terminal_and_the_page(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("2", "3"):
+        Path(f"photos/{name}.png").write_text("no picture")
+    assert run(["restore", "denoise", "photos", *FEW]) == 1
+    lines = capsys.readouterr().out
+    page = Path("restored/report.html").read_text()
+    for name in ("2", "3"):
+        assert f"\n  photos/{name}.png: is not an image" in lines
+        assert f"photos/{name}.png" in page
+    assert run(["restore", "denoise", "photos/2.png", "photos/3.png", *FEW]) == 2
+    lines = capsys.readouterr().err
+    for name in ("2", "3"):
+        assert f"photos/{name}.png: is not an image" in lines
+
+
+def test_a_finished_picture_without_all_its_files_is_restored_anew_and_a_changed_one_is_said(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW[:2], "--iterations", "3", "--minutes", "60", "--runs", "1", "--out", "out"]
+    answer(capsys, *words)
+    for name in ("0.png", "0-curve.csv"):
+        before = Path("out", name).read_bytes()
+        Path("out", name).unlink()
+        answer(capsys, *words, "--resume")
+        assert len(Path("out", name).read_bytes()) == len(before)
+    Path("out/0.png").write_bytes(Path("photos/1.png").read_bytes())
+    assert run(["restore", *words, "--resume"]) == 2
+    assert "out/0.png: was changed since it was restored; move it, or give --overwrite" in capsys.readouterr().err
+    assert Path("out/0.png").read_bytes() == Path("photos/1.png").read_bytes()
+
+
 def test_samples_are_files_of_their_own(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mask = np.full((SIDE, SIDE), 255, dtype=np.uint8)
     mask[10:16, 10:16] = 0

@@ -65,7 +65,9 @@ def restore_files(
     if sections:
         restored = [row for row in rows if isinstance(row, dict)]
         names = [Path(file).name for row in restored for file in row["files"]][: page.MOST]
-        page.write(report, sections, problem=request.problem, count=len(restored), command=command, files=names)
+        failed = [row for row in rows if isinstance(row, ConvworksError)]
+        does = request.problem
+        page.write(report, sections, problem=does, count=len(restored), command=command, files=names, failed=failed)
     return rows
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from convworks.csv_files import write_csv
 from convworks.data.decode.decode import to_image
 from convworks.errors import InputError
-from convworks.files import atomic
+from convworks.files import atomic, sha256
 from convworks.restoration.fit import Row
 from convworks.restoration.material import Material
 from convworks.restoration.paths import Paths
@@ -55,14 +55,21 @@ def digest_of(array: np.ndarray) -> str:
 
 
 def finished(paths: Paths, identity: str) -> dict[str, Any] | None:
-    """Return the record of a picture that was restored before; InputError if that was done with other options."""
+    """Return the record of a picture that was restored before; None if one of its files is missing.
+
+    Raises InputError if it was restored with other options, or if a file was changed since.
+    """
     if not paths.record.exists():
         return None
     values = read_signed(paths.record, RECORD)
     if values["identity"] != identity:
         raise other(paths)
+    left = [path for path in paths.results if path.exists()]
+    for path in left:  # records of earlier versions have no checksums
+        if values.get("files", {}).get(path.name, checksum := sha256(path)) != checksum:
+            raise InputError(path, "was changed since it was restored", f"move it, or {AGAIN}")
     record: dict[str, Any] = values["record"]
-    return record
+    return record if left == paths.results else None
 
 
 def other(paths: Paths) -> InputError:
@@ -118,7 +125,9 @@ class Folder:
         self._write(restored.images)
         header = list(restored.curve[0]) if restored.curve else ["iteration"]
         write_csv(self.paths.curve, header, (row.values() for row in restored.curve))
-        write_signed(self.paths.record, {"format": FORMAT, "identity": self.identity, "record": restored.record})
+        sums = {path.name: sha256(path) for path in self.paths.results}
+        values = {"format": FORMAT, "identity": self.identity, "files": sums, "record": restored.record}
+        write_signed(self.paths.record, values)
         shutil.rmtree(self.paths.state, ignore_errors=True)
 
     def _write(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
