@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from convworks.restoration.progress import Progress
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored
 from convworks.restoration.saved import Saved
-from convworks.restoration.session import Session
+from convworks.restoration.session import Part, Session
 from convworks.signed import Kind, digest, read_signed, write_signed
 from convworks.training.checkpoints.state import steps
 from convworks.training.checkpoints.store import keep_checkpoints, load_checkpoint, save_checkpoint
@@ -123,7 +123,7 @@ class Folder:
     def end(self, restored: Restored) -> None:
         """Write pictures, curve and, at last, the record; remove the checkpoint."""
         self._write(restored.images)
-        header = list(restored.curve[0]) if restored.curve else ["iteration"]
+        header = [field.name for table in (Part, Row) for field in fields(table)]
         write_csv(self.paths.curve, header, (row.values() for row in restored.curve))
         sums = {path.name: sha256(path) for path in self.paths.results}
         values = {"format": FORMAT, "identity": self.identity, "files": sums, "record": restored.record}

@@ -22,7 +22,6 @@ from convworks.pages.numbers import digest, duration
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
-from convworks.restoration.fit import EVERY
 from convworks.restoration.problems import PROBLEMS
 from convworks.restoration.result import averaged
 from convworks.restoration.rules import DIVERGED, HELD_OUT, ITERATIONS, MOVING_VARIANCE, SHARE, TIME
@@ -79,8 +78,9 @@ def section(
         lines.append("The curves are those of the first fit; the curve file has all of them.")
     body = pictures(name, titled, line=summary(record), notes=lines)
     fit = record["fits"][0]
-    kept = EVERY * round(fit["best_iteration"] / EVERY)
     first = [row for row in curve if {word: row[word] for word in fit["part"]} == fit["part"]]
+    best = fit["best_iteration"]
+    kept = min((int(row["iteration"]) for row in first), key=lambda iteration: abs(iteration - best), default=None)
     shown = [RATIO, *(chart for rule, chart in RULE_CHARTS.items() if rule == record["stop"]), LOSS]
     drawings = panels(first, kept=kept, shown=shown) if first else []
     return Section(
