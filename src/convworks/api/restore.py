@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convworks.errors import brief
+from convworks.errors import brief, visible
 from convworks.hardware import refuse_torchrun
 from convworks.restoration.request import Request, check
 
@@ -49,7 +49,7 @@ def restore(
     name, budget = _name(image), Budget(seconds=60.0 * minutes)
     material = read_material(name, image, request, mask=mask, compare=compare)
     for note in material.notes:
-        say(f"{name}: {note}")
+        say(visible(f"{name}: {note}"))
     memory = Memory(name)
     try:
         return run(material, request, memory, budget)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convworks.console import say
-from convworks.errors import InputError
+from convworks.errors import InputError, visible
 from convworks.hardware import choose_device, choose_precision, keep_memory
 from convworks.models.catalogue import facts
 from convworks.restoration.computation import Computation
@@ -32,7 +32,7 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
     if saved is None:
         size = plan(material, request, computation, budget)
         if size != material.size:
-            say(f"{material.name}: {smaller(size, material.size, request)}")
+            say(visible(f"{material.name}: {smaller(size, material.size, request)}"))
     else:
         if request.minutes < saved[1]["minutes"]:
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
