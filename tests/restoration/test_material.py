@@ -41,6 +41,13 @@ def test_a_reduced_picture_has_the_means_of_known_pixels(factor: int) -> None:
             assert reduced.pixels[row, column] == pytest.approx(known.mean(0), abs=0.51)
 
 
+def test_a_mask_may_be_an_array_of_booleans() -> None:
+    mask = DRAW.integers(0, 2, (SIDE, SIDE)) > 0
+    known = read(PIXELS, mask=mask).known
+    assert known is not None
+    assert np.array_equal(known, mask)
+
+
 def test_a_reduced_picture_keeps_its_holes() -> None:
     mask = np.full((SIDE, SIDE), 255, dtype=np.uint8)
     mask[6:18, 6:18] = 0

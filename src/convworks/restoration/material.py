@@ -164,6 +164,8 @@ def _known(name: str, pixels: Pixels, alpha: UInt8[np.ndarray, "h w"] | None, ma
 
 def _masked(pixels: Pixels, mask: Any) -> Bool[np.ndarray, "h w"]:
     where = str(mask) if _is_path(mask) else "mask"
+    if isinstance(mask, np.ndarray) and mask.dtype == bool:
+        mask = np.where(mask, 255, 0).astype(np.uint8)
     values = _read(where, mask, 1)[:, :, 0]
     if values.shape != pixels.shape[:2]:
         reason = f"has {_by(values.shape)} pixels, the image {_by(pixels.shape)}"
