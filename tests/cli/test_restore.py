@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,10 @@ from workplace import environment
 import convworks
 from convworks.cli.main import run
 from convworks.restoration import folder as keeping
+from convworks.restoration import restore as restoring
+from convworks.restoration.fit import Fit, Row, Setup, step
 from convworks.restoration.progress import Progress
+from convworks.restoration.session import Session
 
 FEW = ["--model", "prior_hole2", "--iterations", "10", "--runs", "1", "--device", "cpu"]
 SIDE = 24
@@ -84,13 +87,93 @@ def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pyte
     assert Path("restored/0.png").stat().st_mtime_ns != before
 
 
-class Interrupted(Progress):
-    """A progress that is interrupted at the third iteration."""
+@pytest.mark.parametrize("name", ["1.png", "1-curve.csv"])
+def test_what_was_not_restored_is_not_replaced_by_resuming(
+    name: str, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(capsys, "denoise", "photos/0.png", *FEW, "--out", "out")
+    Path("out", name).write_text("precious")
+    assert run(["restore", "denoise", "photos", *FEW, "--out", "out", "--resume"]) == 2
+    assert f"--out out/{name}: already exists, without a record or a checkpoint" in capsys.readouterr().err
+    assert Path("out", name).read_text() == "precious"
+    Path("out", name).unlink()
+    answer(capsys, "denoise", "photos", *FEW, "--out", "out", "--resume")
 
-    def __call__(self, *where: Any) -> None:
-        self.calls = getattr(self, "calls", 0) + 1
-        if self.calls == 3:
+
+def test_a_page_of_something_else_is_not_replaced_by_resuming(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    Path("out/report.html").write_text("precious")
+    assert run(["restore", "denoise", "photos", *FEW, "--out", "out", "--resume"]) == 2
+    assert "--out out/report.html: already exists" in capsys.readouterr().err
+
+
+class Interrupted(Progress):
+    """A progress that is interrupted at an iteration, and counts those of all processes."""
+
+    at = 3
+    told: ClassVar[list[int]] = []
+
+    def __call__(self, session: Session, row: Row) -> None:
+        self.told.append(row.iteration)
+        if row.iteration == self.at:
             raise KeyboardInterrupt
+
+
+def interrupted(words: list[str], at: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Run a command that is interrupted at an iteration; return the iterations that it has come to."""
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "Progress", Interrupted)
+        patch.setattr(Interrupted, "at", at)
+        patch.setattr(Interrupted, "told", [])
+        assert run(["restore", *words]) == 130
+        return Interrupted.told
+
+
+def test_an_interrupted_restoration_goes_on_at_the_next_iteration(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW, "--stop", "iterations", "--precision", "float32", "--out", "out"]
+    assert interrupted(words, 4, monkeypatch) == [1, 2, 3, 4]
+    assert interrupted([*words, "--resume"], 10, monkeypatch) == [5, 6, 7, 8, 9, 10]
+    found = answer(capsys, *words, "--minutes", "60", "--resume")
+    assert found["images"][0]["fits"][0]["iterations"] == 10
+    answer(capsys, *words, "--out", "whole")
+    assert Path("out/0.png").read_bytes() == Path("whole/0.png").read_bytes()
+
+
+def test_a_restoration_that_was_killed_does_not_replace_what_it_had_come_to(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill leaves: a preview that is ahead of the checkpoint."""
+    words = ["denoise", "photos/0.png", *FEW, "--stop", "iterations", "--precision", "float32", "--out", "out"]
+    interrupted(words, 2, monkeypatch)
+    earlier = {path: path.read_bytes() for path in Path("out/0.unfinished").glob("step-*")}
+    interrupted([*words, "--resume"], 8, monkeypatch)
+    best = Path("out/0.png").read_bytes()
+    for path in Path("out/0.unfinished").glob("step-*"):
+        path.unlink()
+    for path, content in earlier.items():
+        path.write_bytes(content)
+    assert interrupted([*words, "--resume"], 4, monkeypatch) == [3, 4]
+    assert Path("out/0.png").read_bytes() == best
+    assert interrupted([*words, "--resume"], 9, monkeypatch)[0] == 5
+    assert Path("out/0.png").read_bytes() != best
+
+
+def test_ctrl_c_within_an_iteration_waits_for_its_end(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW, "--stop", "iterations", "--out", "out"]
+
+    def pressed(setup: Setup, fit: Fit) -> Row:
+        if fit.iteration == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(setup, fit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restoring, "step", pressed)
+        assert run(["restore", *words]) == 130
+    assert interrupted([*words, "--resume"], 4, monkeypatch) == [4]
 
 
 @pytest.mark.parametrize("seed", ["0", "1"])
@@ -116,6 +199,41 @@ def test_one_damaged_picture_does_not_stop_the_others(photos: Path, capsys: pyte
     found = json.loads(capsys.readouterr().out)
     assert [row["path"] for row in found["errors"]] == ["photos/2.png"]
     assert len(found["images"]) == 2
+
+
+def test_each_damaged_picture_is_named_on_the_terminal_and_the_page(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("2", "3"):
+        Path(f"photos/{name}.png").write_text("no picture")
+    assert run(["restore", "denoise", "photos", *FEW]) == 1
+    lines = capsys.readouterr().out
+    page = Path("restored/report.html").read_text()
+    for name in ("2", "3"):
+        assert f"\n  photos/{name}.png: is not an image" in lines
+        assert f"photos/{name}.png" in page
+    assert run(["restore", "denoise", "photos/2.png", "photos/3.png", *FEW]) == 2
+    lines = capsys.readouterr().err
+    for name in ("2", "3"):
+        assert f"photos/{name}.png: is not an image" in lines
+
+
+def test_a_finished_picture_without_all_its_files_is_restored_anew_and_a_changed_one_is_said(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["denoise", "photos/0.png", *FEW[:2], "--iterations", "3", "--minutes", "60", "--runs", "1", "--out", "out"]
+    answer(capsys, *words)
+    columns = "tile,sample,run,iteration,seconds,loss,held_out,moving_variance,psnr_output,psnr"
+    assert Path("out/0-curve.csv").read_text().splitlines() == [columns]  # every tenth iteration has a row
+    for name in ("0.png", "0-curve.csv"):
+        before = Path("out", name).read_bytes()
+        Path("out", name).unlink()
+        answer(capsys, *words, "--resume")
+        assert len(Path("out", name).read_bytes()) == len(before)
+    Path("out/0.png").write_bytes(Path("photos/1.png").read_bytes())
+    assert run(["restore", *words, "--resume"]) == 2
+    assert "out/0.png: was changed since it was restored; move it, or give --overwrite" in capsys.readouterr().err
+    assert Path("out/0.png").read_bytes() == Path("photos/1.png").read_bytes()
 
 
 def test_samples_are_files_of_their_own(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

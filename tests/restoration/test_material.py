@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,13 @@ def test_a_reduced_picture_has_the_means_of_known_pixels(factor: int) -> None:
             assert reduced.pixels[row, column] == pytest.approx(known.mean(0), abs=0.51)
 
 
+def test_a_mask_may_be_an_array_of_booleans() -> None:
+    mask = DRAW.integers(0, 2, (SIDE, SIDE)) > 0
+    known = read(PIXELS, mask=mask).known
+    assert known is not None
+    assert np.array_equal(known, mask)
+
+
 def test_a_reduced_picture_keeps_its_holes() -> None:
     mask = np.full((SIDE, SIDE), 255, dtype=np.uint8)
     mask[6:18, 6:18] = 0
@@ -70,10 +80,40 @@ def test_pixels_of_more_than_8_bits_are_said_to_be_restored_with_8(tmp_path: Pat
     deep = np.linspace(0, 4095, SIDE * SIDE).astype(np.uint16).reshape(SIDE, SIDE)
     picture = Image.fromarray(deep)
     picture.save(tmp_path / "x.png")
-    note = "has more than 8 bits a pixel: restored with 8, in which it has 17 grey levels"
-    for image in (tmp_path / "x.png", picture):
+    note = "has more than 8 bits a channel: restored with 8, in which it has 17 grey levels"
+    for image in (tmp_path / "x.png", (tmp_path / "x.png").read_bytes(), picture):
         assert note in read(image, "denoise").notes
     assert not read(PIXELS, "denoise").notes
+
+
+def colours_of_16_bits() -> bytes:
+    """Return a PNG file: Pillow writes none."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">2I5B", SIDE, SIDE, 16, 2, 0, 0, 0))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in 257 * PIXELS.astype(np.uint16))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_colours_of_more_than_8_bits_are_said_too(tmp_path: Path) -> None:
+    content = colours_of_16_bits()
+    (tmp_path / "x.png").write_bytes(content)
+    for image in (tmp_path / "x.png", content, Image.open(io.BytesIO(content))):
+        material = read(image, "denoise")
+        assert np.array_equal(material.pixels, PIXELS)
+        assert [note.partition(",")[0] for note in material.notes] == [
+            "has more than 8 bits a channel: restored with 8"
+        ]
+
+
+def test_several_frames_are_said_in_any_form(tmp_path: Path) -> None:
+    frames = [Image.new("L", (SIDE, SIDE), shade) for shade in (9, 99)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    path = tmp_path / "x.gif"
+    for image in (path, path.read_bytes(), Image.open(io.BytesIO(path.read_bytes()))):
+        assert read(image, "denoise").notes == ("has several frames or pages: only the first is restored",)
 
 
 def test_files_of_too_many_pixels_are_refused_before_they_are_decoded(

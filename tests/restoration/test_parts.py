@@ -108,24 +108,19 @@ def material(request: Request) -> Material:
     return read_material("x", WIDE, request)
 
 
-def killed(monkeypatch: pytest.MonkeyPatch, where: tuple[int, int, int], request: Request) -> Killed:
-    """Return a restoration that was killed right after a checkpoint."""
-    for name in ("KEEP", "SPARE"):
-        monkeypatch.setattr(module, name, 0.0)
-    tile, run, iteration = where
-    keeper = Killed((tile, run, iteration + 1))
+def killed(where: tuple[int, int, int], request: Request) -> Killed:
+    """Return a restoration that was interrupted after an iteration."""
+    keeper = Killed(where)
     with pytest.raises(KeyboardInterrupt):
         restore(material(request), request, keeper, Budget(seconds=3600.0))
-    assert keeper.saved[1]["fit"]["iteration"] == iteration
+    assert keeper.saved[1]["fit"]["iteration"] == where[2]
     return keeper
 
 
-def test_the_fit_in_progress_is_resumed_whatever_time_earlier_tiles_could_have_now(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_fit_in_progress_is_resumed_whatever_time_earlier_tiles_could_have_now() -> None:
     """The first tile had no time for its second run, and would have after the kill."""
     request = Request(problem="denoise", stop="iterations", **QUICK)
-    keeper = killed(monkeypatch, (1, 0, 2), request)
+    keeper = killed((1, 0, 2), request)
     records = keeper.saved[1]["records"]
     keeper.saved[1]["records"] = [record for record in records if not record["part"]["run"]]
     resumed = Killed(saved=keeper.saved)
@@ -134,11 +129,9 @@ def test_the_fit_in_progress_is_resumed_whatever_time_earlier_tiles_could_have_n
     assert {tile for tile, _, _ in resumed.begun} == {1, 2, 3}
 
 
-def test_a_second_run_in_progress_is_resumed_even_if_a_whole_one_would_take_longer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_second_run_in_progress_is_resumed_even_if_a_whole_one_would_take_longer() -> None:
     request = Request(problem="denoise", stop="iterations", **QUICK)
-    keeper = killed(monkeypatch, (3, 1, 2), request)
+    keeper = killed((3, 1, 2), request)
     for record in keeper.saved[1]["records"]:
         record["seconds_to_best"] = 10_000.0
     resumed = Killed(saved=keeper.saved)
@@ -147,9 +140,9 @@ def test_a_second_run_in_progress_is_resumed_even_if_a_whole_one_would_take_long
     assert all(fit["averaged"] for fit in restored.record["fits"])
 
 
-def test_fewer_minutes_than_before_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_minutes_than_before_are_refused() -> None:
     request = Request(problem="denoise", stop="iterations", **QUICK)
-    keeper = killed(monkeypatch, (1, 0, 2), request)
+    keeper = killed((1, 0, 2), request)
     less = Request(problem="denoise", stop="iterations", **{**QUICK, "minutes": 1.0})
     with pytest.raises(convworks.InputError, match="--minutes 1: is less than the 60 that it was begun with"):
         restore(material(less), less, Killed(saved=keeper.saved), Budget(seconds=60.0))

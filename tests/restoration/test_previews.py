@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_previews_that_take_long_are_rare_and_the_last_one_has_its_time(monkeypa
     class Slow(Memory):
         shown = 0
 
-        def show(self, pictures: Sequence[np.ndarray]) -> None:
+        def show(self, pictures: Sequence[np.ndarray], shown: Any) -> None:
             self.shown += 1
             clock.now += 10.0
 

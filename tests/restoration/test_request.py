@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 
+import convworks
 from convworks.restoration import request as module
 from convworks.restoration.folder import identity
 from convworks.restoration.material import read_material
@@ -36,3 +39,24 @@ def test_a_default_by_name_is_the_same_request_but_another_default_is_not(monkey
     earlier = replace(PROBLEMS["denoise"], model="prior_denoise")
     monkeypatch.setattr(module, "problem_of", lambda _: earlier)
     assert identified() != default
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("scale", 2.0, "scale: must be a whole number, not 2.0"),
+        ("runs", 2.0, "runs: must be a whole number, not 2.0"),
+        ("samples", None, "samples: must be a whole number, not None"),
+        ("seed", 1.5, "seed: must be a whole number, not 1.5"),
+        ("seed", True, "seed: must be a whole number, not True"),
+        ("iterations", "2", "iterations: must be a whole number, not '2'"),
+        ("minutes", "5", "minutes: must be a number, not '5'"),
+        ("model", 3, "model: must be a text, not 3"),
+    ],
+)
+def test_values_of_another_type_are_refused_in_a_line(
+    name: str, value: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the annotation refuses some of it by itself
+    with pytest.raises(convworks.InputError, match=f"^{re.escape(words)}"):
+        convworks.restore(GREY, "superres", **{name: value})

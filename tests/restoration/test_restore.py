@@ -133,7 +133,7 @@ class Interrupting(Memory):
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         self.saved = {name: value.clone() for name, value in tensors.items()}, dict(state)
 
-    def show(self, pictures: Sequence[np.ndarray]) -> None:
+    def show(self, pictures: Sequence[np.ndarray], shown: Any) -> None:
         self.shown.append(pictures)
 
     def tell(self, session: Any, row: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convworks.errors import brief
+from convworks.errors import brief, visible
 from convworks.hardware import refuse_torchrun
 from convworks.restoration.request import Request, check
 
@@ -33,9 +33,10 @@ def restore(
 ) -> Restored:
     """Denoise, inpaint or enlarge (superres) one picture, or remove JPEG artefacts, by the deep image prior.
 
-    Pictures are paths, bytes, Pillow images, arrays [h, w] or [h, w, c] of uint8, or tensors; docs/restore.md explains
-    the options, which are those of the command. `.image` of the result is an array of uint8 [h, w, c], `.images` are
-    the samples, `.record` says what was done and `.curve` how it went.
+    Pictures are paths, bytes, Pillow images, arrays [h, w] or [h, w, c] of uint8, or tensors; a mask may be an array
+    of booleans, true where pixels are known. docs/restore.md explains the options, which are those of the command.
+    `.image` of the result is an array of uint8 [h, w, c], `.images` are the samples, `.record` says what was done and
+    `.curve` how it went.
     """
     refuse_torchrun("convworks restore")
     request = Request.of(locals())
@@ -49,7 +50,7 @@ def restore(
     name, budget = _name(image), Budget(seconds=60.0 * minutes)
     material = read_material(name, image, request, mask=mask, compare=compare)
     for note in material.notes:
-        say(f"{name}: {note}")
+        say(visible(f"{name}: {note}"))
     memory = Memory(name)
     try:
         return run(material, request, memory, budget)

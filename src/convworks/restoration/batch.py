@@ -12,7 +12,7 @@ from typing import Any
 from convworks import files
 from convworks.console import say
 from convworks.data.decode.decode import decode
-from convworks.errors import ConvworksError, InputError
+from convworks.errors import ConvworksError, InputError, visible
 from convworks.pages.blocks import Section
 from convworks.restoration import page
 from convworks.restoration.folder import Folder, finished, identity
@@ -65,7 +65,9 @@ def restore_files(
     if sections:
         restored = [row for row in rows if isinstance(row, dict)]
         names = [Path(file).name for row in restored for file in row["files"]][: page.MOST]
-        page.write(report, sections, problem=request.problem, count=len(restored), command=command, files=names)
+        failed = [row for row in rows if isinstance(row, ConvworksError)]
+        does = request.problem
+        page.write(report, sections, problem=does, count=len(restored), command=command, files=names, failed=failed)
     return rows
 
 
@@ -76,7 +78,7 @@ def _restore_file(job: Job, request: Request, place: str, *, resume: bool) -> tu
     record = finished(job.paths, marked) if resume else None
     if record is None:
         for note in material.notes:
-            say(f"{name}: {note}")
+            say(visible(f"{name}: {note}"))
         folder = Folder(job.paths, name + place, marked, resume=resume)
         try:
             restored = restore(material, request, folder, budget)

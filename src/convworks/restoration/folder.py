@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from convworks.csv_files import write_csv
 from convworks.data.decode.decode import to_image
 from convworks.errors import InputError
-from convworks.files import atomic
+from convworks.files import atomic, sha256
 from convworks.restoration.fit import Row
 from convworks.restoration.material import Material
 from convworks.restoration.paths import Paths
@@ -23,7 +23,7 @@ from convworks.restoration.progress import Progress
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored
 from convworks.restoration.saved import Saved
-from convworks.restoration.session import Session
+from convworks.restoration.session import Part, Session
 from convworks.signed import Kind, digest, read_signed, write_signed
 from convworks.training.checkpoints.state import steps
 from convworks.training.checkpoints.store import keep_checkpoints, load_checkpoint, save_checkpoint
@@ -36,6 +36,7 @@ RECORD = Kind(
     fields={"identity": str, "record": dict},
     damaged=AGAIN,
 )
+SHOWN = Kind(name="the place of a preview", formats=(FORMAT,), fields={"place": list, "seconds": float}, damaged=AGAIN)
 
 
 def identity(request: Request, material: Material) -> str:
@@ -54,14 +55,21 @@ def digest_of(array: np.ndarray) -> str:
 
 
 def finished(paths: Paths, identity: str) -> dict[str, Any] | None:
-    """Return the record of a picture that was restored before; InputError if that was done with other options."""
+    """Return the record of a picture that was restored before; None if one of its files is missing.
+
+    Raises InputError if it was restored with other options, or if a file was changed since.
+    """
     if not paths.record.exists():
         return None
     values = read_signed(paths.record, RECORD)
     if values["identity"] != identity:
         raise other(paths)
+    left = [path for path in paths.results if path.exists()]
+    for path in left:  # records of earlier versions have no checksums
+        if values.get("files", {}).get(path.name, checksum := sha256(path)) != checksum:
+            raise InputError(path, "was changed since it was restored", f"move it, or {AGAIN}")
     record: dict[str, Any] = values["record"]
-    return record
+    return record if left == paths.results else None
 
 
 def other(paths: Paths) -> InputError:
@@ -75,6 +83,7 @@ class Folder:
 
     def __init__(self, paths: Paths, name: str, identity: str, *, resume: bool) -> None:
         self.paths, self.identity, self.resume = paths, identity, resume
+        self.shown = paths.state / "shown.json"
         self.count = 0
         self.progress = Progress(name, f"; best so far: {paths.pictures[0]}")
 
@@ -87,6 +96,9 @@ class Folder:
         if state["identity"] != self.identity:
             raise other(self.paths)
         self.count = saved[-1]
+        if self.shown.exists() and all(path.exists() for path in self.paths.pictures):
+            state["shown"] = read_signed(self.shown, SHOWN)
+        state.setdefault("shown", {"place": [0, 0], "seconds": 0.0})  # of earlier versions
         return tensors, state
 
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -99,10 +111,10 @@ class Folder:
         save_checkpoint(self.paths.state, self.count, tensors, {**state, "identity": self.identity})
         keep_checkpoints(self.paths.state, {self.count})
 
-    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
-        """Write the best pictures so far."""
-        for path, pixels in zip(self.paths.pictures, pictures, strict=True):
-            write_picture(path, pixels)
+    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]], shown: Mapping[str, Any]) -> None:
+        """Write where this is, as the checkpoint is an earlier one, and the best pictures so far."""
+        write_signed(self.shown, {"format": FORMAT, **shown})
+        self._write(pictures)
 
     def tell(self, session: Session, row: Row) -> None:
         """Say where the restoration stands."""
@@ -110,11 +122,17 @@ class Folder:
 
     def end(self, restored: Restored) -> None:
         """Write pictures, curve and, at last, the record; remove the checkpoint."""
-        self.show(restored.images)
-        header = list(restored.curve[0]) if restored.curve else ["iteration"]
+        self._write(restored.images)
+        header = [field.name for table in (Part, Row) for field in fields(table)]
         write_csv(self.paths.curve, header, (row.values() for row in restored.curve))
-        write_signed(self.paths.record, {"format": FORMAT, "identity": self.identity, "record": restored.record})
+        sums = {path.name: sha256(path) for path in self.paths.results}
+        values = {"format": FORMAT, "identity": self.identity, "files": sums, "record": restored.record}
+        write_signed(self.paths.record, values)
         shutil.rmtree(self.paths.state, ignore_errors=True)
+
+    def _write(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
+        for path, pixels in zip(self.paths.pictures, pictures, strict=True):
+            write_picture(path, pixels)
 
 
 def write_picture(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:

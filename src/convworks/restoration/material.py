@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -12,7 +13,15 @@ from PIL import Image
 
 from convworks.data.config import Decoding
 from convworks.data.decode.any_image import read_image
-from convworks.data.decode.decode import probe, to_image
+from convworks.data.decode.decode import (
+    NUMPY_START,
+    Probe,
+    has_several_frames,
+    is_deep,
+    probe,
+    probe_file,
+    to_image,
+)
 from convworks.errors import InputError, counted
 from convworks.files import path_of
 from convworks.restoration.request import Request
@@ -23,7 +32,6 @@ MOST = 250_000_000
 DECODING = Decoding(max_pixels=MOST)
 OPAQUE = 255
 MIDDLE = 128  # of a mask: darker pixels are missing
-DEEP = ("I", "F")  # what the modes of pixels with more than 8 bits begin with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +68,23 @@ class Material:
 
 def read_material(name: str, image: Any, request: Request, *, mask: Any = None, compare: Any = None) -> Material:
     """Read a picture in any form, with its mask and the clean picture; InputError for what does not fit together."""
+    header, (several_frames, deep) = None, (False, False)
+    if isinstance(image, Image.Image):  # before it is loaded
+        several_frames, deep = has_several_frames(image), is_deep(image)
+    elif (header := _header(name, image)) is not None:
+        several_frames, deep = header.several_frames, header.deep
     pixels = _read(name, image, None)
     if pixels.shape[2] not in (1, 3, 4):
         raise InputError(name, f"has {pixels.shape[2]} channels", "give a grey image (1) or colours (3)")
-    header = probe(path_of(image), max_pixels=None) if _is_path(image) else None
     alpha = None if header is not None and not header.transparent else _alpha(name, image)
     if pixels.shape[2] == 4:
         pixels = _read(name, image, 3)
     notes = []
-    if header is not None and header.several_frames:
+    if several_frames:
         notes.append("has several frames or pages: only the first is restored")
-    if str(getattr(header or image, "mode", "")).startswith(DEEP):
-        levels = counted(len(np.unique(pixels)), "grey level")
-        notes.append(f"has more than 8 bits a pixel: restored with 8, in which it has {levels}")
+    if deep:
+        levels = counted(len(np.unique(pixels)), "grey level" if pixels.shape[2] == 1 else "level")
+        notes.append(f"has more than 8 bits a channel: restored with 8, in which it has {levels}")
     known = None
     if request.table.composed:
         known = _known(name, pixels, alpha, mask)
@@ -125,6 +137,15 @@ def _alpha(name: str, image: Any) -> UInt8[np.ndarray, "h w"] | None:
     return alpha if bool((alpha < OPAQUE).any()) else None
 
 
+def _header(name: str, image: Any) -> Probe | None:
+    """Return the header of a file that is given by its path or its bytes; None for pixels."""
+    if _is_path(image):
+        return probe(path_of(image), max_pixels=None)
+    if not isinstance(image, bytes | bytearray | memoryview) or (content := bytes(image)).startswith(NUMPY_START):
+        return None
+    return probe_file(name, io.BytesIO(content), None)
+
+
 def _is_path(image: Any) -> bool:
     return isinstance(image, str | PathLike)
 
@@ -143,6 +164,8 @@ def _known(name: str, pixels: Pixels, alpha: UInt8[np.ndarray, "h w"] | None, ma
 
 def _masked(pixels: Pixels, mask: Any) -> Bool[np.ndarray, "h w"]:
     where = str(mask) if _is_path(mask) else "mask"
+    if isinstance(mask, np.ndarray) and mask.dtype == bool:
+        mask = np.where(mask, 255, 0).astype(np.uint8)
     values = _read(where, mask, 1)[:, :, 0]
     if values.shape != pixels.shape[:2]:
         reason = f"has {_by(values.shape)} pixels, the image {_by(pixels.shape)}"

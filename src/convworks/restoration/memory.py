@@ -28,7 +28,7 @@ class Memory:
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Keep nothing."""
 
-    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
+    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]], shown: Mapping[str, Any]) -> None:
         """Show nothing: the caller gets the result."""
 
     def tell(self, session: Session, row: Row) -> None:

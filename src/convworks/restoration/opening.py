@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convworks.console import say
-from convworks.errors import InputError
+from convworks.errors import InputError, visible
 from convworks.hardware import choose_device, choose_precision, keep_memory
 from convworks.models.catalogue import facts
 from convworks.restoration.computation import Computation
@@ -32,12 +32,12 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
     if saved is None:
         size = plan(material, request, computation, budget)
         if size != material.size:
-            say(f"{material.name}: {smaller(size, material.size, request)}")
+            say(visible(f"{material.name}: {smaller(size, material.size, request)}"))
     else:
         if request.minutes < saved[1]["minutes"]:
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
             raise InputError(f"--minutes {request.minutes:g}", reason, "give at least as many")
-        budget.used = saved[1]["seconds"]
+        budget.used = max(saved[1]["seconds"], saved[1]["shown"]["seconds"])
         size = (saved[1]["size"][0], saved[1]["size"][1])
     reduced = material.reduced(size, request.factor)
     tiles = divide(size, request.factor)

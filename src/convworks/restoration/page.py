@@ -14,6 +14,7 @@ from PIL import Image
 from convworks.charts.curves import Chart, Series, panels
 from convworks.charts.signed import signed_picture, signed_scale
 from convworks.data.decode.decode import to_image
+from convworks.errors import ConvworksError
 from convworks.pages import blocks
 from convworks.pages.blocks import Section
 from convworks.pages.mistakes import thumbnail
@@ -21,7 +22,6 @@ from convworks.pages.numbers import digest, duration
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
-from convworks.restoration.fit import EVERY
 from convworks.restoration.problems import PROBLEMS
 from convworks.restoration.result import averaged
 from convworks.restoration.rules import DIVERGED, HELD_OUT, ITERATIONS, MOVING_VARIANCE, SHARE, TIME
@@ -78,8 +78,9 @@ def section(
         lines.append("The curves are those of the first fit; the curve file has all of them.")
     body = pictures(name, titled, line=summary(record), notes=lines)
     fit = record["fits"][0]
-    kept = EVERY * round(fit["best_iteration"] / EVERY)
     first = [row for row in curve if {word: row[word] for word in fit["part"]} == fit["part"]]
+    best = fit["best_iteration"]
+    kept = min((int(row["iteration"]) for row in first), key=lambda iteration: abs(iteration - best), default=None)
     shown = [RATIO, *(chart for rule, chart in RULE_CHARTS.items() if rule == record["stop"]), LOSS]
     drawings = panels(first, kept=kept, shown=shown) if first else []
     return Section(
@@ -90,9 +91,16 @@ def section(
 
 
 def write(
-    path: Path, sections: Sequence[Section], *, problem: str, count: int, command: str, files: Sequence[str]
+    path: Path,
+    sections: Sequence[Section],
+    *,
+    problem: str,
+    count: int,
+    command: str,
+    files: Sequence[str],
+    failed: Sequence[ConvworksError],
 ) -> None:
-    """Write the page; `files` lists others in its folder."""
+    """Write the page; `files` lists others in its folder, `failed` says which images could not be restored."""
     plural, each = ("s", "each ") if count > 1 else ("", "")
     words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, {each}by a network that has seen no other"])
     blocks.write_page(
@@ -101,6 +109,7 @@ def write(
         headline=blocks.headline(f"{count:,}", words=words, beside=Markup("")),
         sections=[
             *sections[:MOST],
+            *([Section(anchor="failed", title="Not restored", body=_failed(failed))] if failed else []),
             Section(anchor="commands", title="Commands", body=blocks.commands([("Reproduce", command)])),
         ],
         beside=files,
@@ -125,6 +134,10 @@ def stopping(record: Mapping[str, Any]) -> str:
     if early:
         text += f" {'Some fits' if rule in ends else 'Fits'} were ended earlier by {early}."
     return f"{text} This is the mean of {runs} runs." if runs > 1 else text
+
+
+def _failed(errors: Sequence[ConvworksError]) -> Markup:
+    return table(("image", "reason"), [Row(cells=(error.where, error.reason)) for error in errors], texts=2)
 
 
 def _fits(record: Mapping[str, Any]) -> Markup:

@@ -22,9 +22,14 @@ class Paths:
     state: Path
 
     @property
+    def results(self) -> list[Path]:
+        """What the record refers to."""
+        return [*self.pictures, self.curve]
+
+    @property
     def files(self) -> list[Path]:
         """All but the checkpoint."""
-        return [*self.pictures, self.curve, self.record]
+        return [*self.results, self.record]
 
 
 def paths_of(folder: Path, name: str, samples: int) -> Paths:

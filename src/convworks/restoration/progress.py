@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convworks.console import clock, updating
+from convworks.errors import visible
 from convworks.restoration.fit import Row
 from convworks.restoration.session import Session
 
@@ -11,7 +12,7 @@ class Progress:
     """A line with the iteration, the rate, the loss or the ratio, the time that may be left, and `where` to look."""
 
     def __init__(self, name: str, where: str = "") -> None:
-        self.name, self.where = name, where
+        self.name, self.where = visible(name), visible(where)
         self.show = updating()
 
     def __call__(self, session: Session, row: Row) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from convworks.errors import InputError
@@ -14,6 +15,14 @@ from convworks.restoration.rules import ITERATIONS, Rule, rule_of
 
 SCALES = (2, 8)  # smallest and largest
 MOST = 16  # runs, or samples
+WHOLE, NUMBER, TEXT = (Integral, "a whole number"), (Real, "a number"), (str, "a text")
+#: What each option is, as a caller in Python may give another type; True is no number.
+KINDS: Mapping[str, tuple[type, str]] = {
+    **dict.fromkeys(("scale", "samples", "runs", "iterations", "seed"), WHOLE),
+    "minutes": NUMBER,
+    **dict.fromkeys(("model", "stop", "device", "precision"), TEXT),
+}
+OPTIONAL = ("scale", "iterations", "model", "stop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +86,10 @@ class Request:
 
 def check(request: Request) -> None:
     """Raise InputError for the first option that is wrong or does nothing."""
+    for name, (kind, words) in KINDS.items():
+        value = getattr(request, name)
+        if isinstance(value, bool) or (not isinstance(value, kind) and (value is not None or name not in OPTIONAL)):
+            raise InputError(f"--{name}", f"must be {words}, not {value!r}", f"give {words}")
     problem = request.table
     fitting_of(request.network)
     rule_of(request.rule.name)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from convworks.console import say
-from convworks.errors import RunError
+from convworks.errors import RunError, visible
 from convworks.restoration.fit import Fit, Setup, begin, ended, number_of, prepare, step
+from convworks.restoration.interrupts import uninterrupted
 from convworks.restoration.material import Material
 from convworks.restoration.observation import as_tensor
 from convworks.restoration.opening import opened
@@ -45,10 +46,10 @@ def restore(material: Material, request: Request, keeper: Keeper, budget: Budget
     try:
         _fit_parts(session, saved)
     except BaseException:  # whatever ends it: the best so far is on the disk
-        keeper.show(session.pictures())
+        _show(session)
         raise
     if request.samples == 1 and (runs := averaged(session.records)) < request.runs:
-        say(f"{material.name}: {fewer(runs, session)}")
+        say(visible(f"{material.name}: {fewer(runs, session)}"))
     return result(session)
 
 
@@ -103,19 +104,32 @@ def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:
 def _fit(session: Session, part: Part, until: float, saved: Saved | None = None) -> None:
     """Fit the network to a part until its rule, or the time, ends it; add its picture to the finished ones."""
     setup, fit = _begun(session, part)
-    session.current = part, fit
     if saved is not None:
         resume(fit, *saved)
-    reason, now = "", monotonic()
+    session.current = part, fit
+    try:
+        reason = _fitted(session, setup, part, fit, until)
+    except KeyboardInterrupt:  # between two iterations: nothing of what was done is lost
+        _keep(session)
+        raise
+    with uninterrupted():
+        _finish(session, part, fit, reason)
+    if monotonic() >= session.keep_at:
+        _keep(session)
+
+
+def _fitted(session: Session, setup: Setup, part: Part, fit: Fit, until: float) -> str:
+    """Fit the network until its rule, or the time, ends that; return which."""
+    reason, now = ended(setup, fit), monotonic()  # it may have been interrupted after its last iteration
     while not reason:
         before = now
         try:
-            row = step(setup, fit)
+            with uninterrupted():
+                row = step(setup, fit)
         except RunError:
             if not part.run:
                 raise
-            reason = DIVERGED  # the runs before it are as good as before
-            break
+            return DIVERGED  # the runs before it are as good as before
         reason = ended(setup, fit)
         now = monotonic()
         if not reason and now + PACE * (now - before) >= until:
@@ -127,13 +141,18 @@ def _fit(session: Session, part: Part, until: float, saved: Saved | None = None)
             _show(session)
         if not reason and now >= session.keep_at:  # a fit that has ended would be resumed for another iteration
             _keep(session)
-    _finish(session, part, fit, reason)
+    return reason
 
 
 def _show(session: Session) -> None:
-    """Show the best pictures so far; what that takes is needed once more at the end."""
+    """Show the best pictures so far, unless an earlier process showed better ones.
+
+    What that takes is needed once more at the end.
+    """
     started = monotonic()
-    session.keeper.show(session.pictures())
+    if session.place >= session.shown:
+        session.shown = session.place
+        session.keeper.show(session.pictures(), {"place": session.shown, "seconds": session.budget.spent})
     session.show_at = _again(started, SHOW)
     session.budget.reserve = max(session.budget.reserve, monotonic() - started)
 
@@ -191,5 +210,3 @@ def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
     )
     session.curve += [{**asdict(part), **asdict(row)} for row in fit.curve]
     session.current = None
-    if monotonic() >= session.keep_at:
-        _keep(session)

@@ -26,6 +26,7 @@ def keep(session: Session) -> None:
         "minutes": session.request.minutes,
         "records": session.records,
         "curve": session.curve,
+        "shown": {"place": session.shown, "seconds": session.budget.spent},
         "fit": None,
     }
     if session.current is not None:
@@ -72,3 +73,5 @@ def reopen(session: Session, saved: Saved) -> None:
         name.removeprefix(FINISHED): value for name, value in tensors.items() if name.startswith(FINISHED)
     }
     session.records, session.curve = state["records"], state["curve"]
+    fits, iteration = state["shown"]["place"]
+    session.shown = fits, iteration

@@ -45,8 +45,8 @@ class Keeper(Protocol):
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Keep them."""
 
-    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
-        """Show the best pictures so far: one, or the samples."""
+    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]], shown: Mapping[str, Any]) -> None:
+        """Show the best pictures so far: one, or the samples; `shown` says where in the restoration that is."""
 
     def tell(self, session: Session, row: Row) -> None:
         """Say where the restoration stands, after an iteration."""
@@ -56,7 +56,7 @@ class Keeper(Protocol):
 class Session:
     """A restoration: what it starts from, the images of finished fits by part, and the fit in progress.
 
-    `fitted` are the numbers of the tiles with something to restore.
+    `fitted` are the numbers of the tiles with something to restore; `shown` is the place of the last preview.
     """
 
     material: Material
@@ -73,8 +73,14 @@ class Session:
     records: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
     current: tuple[Part, Fit] | None = None
+    shown: tuple[int, int] = (0, 0)
     show_at: float = 0.0
     keep_at: float = 0.0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """How far it has come: the number of finished fits, and the iterations of the one in progress."""
+        return len(self.records), 0 if self.current is None else self.current[1].iteration
 
     def observation(self, tile: Tile) -> Observation:
         """Return what is observed of a tile."""

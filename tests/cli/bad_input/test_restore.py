@@ -5,12 +5,16 @@ Each is told in one line that names it, with the right status, and leaves nothin
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
 from workplace import Place, Rows, check_row, encoded
 
 from convworks.cli.main import run
+from convworks.console import updating
+from convworks.restoration import progress
 
 
 def picture(place: Place, name: str = "x.png", size: tuple[int, int] = (48, 40), mode: str = "RGB") -> str:
@@ -162,6 +166,20 @@ def test_what_is_odd_is_said_in_a_line(place: Place, capsys: pytest.CaptureFixtu
     lines = capsys.readouterr().err
     assert "glass.npy: 100.0% of the pixels are transparent: restored on white" in lines
     assert "film.gif: has several frames or pages: only the first is restored" in lines
+
+
+def test_a_name_with_a_line_break_is_told_in_one_line(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a picture whose progress is said at once, and whose notes are."""
+    monkeypatch.setattr(progress, "updating", partial(updating, 0.0))
+    pixels = np.full((40, 48, 4), 128, dtype=np.uint8)
+    place.write("a\nb.png", encoded(Image.fromarray(pixels), "PNG"))
+    few = ["--model", "prior_hole2", "--iterations", "2", "--runs", "1", "--minutes", "60"]
+    assert run(["restore", "denoise", "a\nb.png", *few]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(line.startswith(r"a\nb.png: ") for line in lines)
 
 
 @pytest.mark.slow

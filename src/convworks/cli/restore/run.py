@@ -12,6 +12,7 @@ from typing import Any
 
 from convworks.cli.answer import Answer, repeated, table
 from convworks.cli.outputs import check_outputs, unique_names
+from convworks.console import say
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, InputError, counted, visible
 from convworks.hardware import refuse_torchrun
@@ -56,6 +57,8 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
     begun = [each.state for each in outputs if each.state.exists()]
     if begun and not (named.overwrite or named.resume):
         raise InputError(f"--out {folder}", f"has begun restorations ({begun[0].name})", "add --resume, or --overwrite")
+    if named.resume:
+        _refuse_others(folder, outputs)
     check_outputs(folder, _paths(folder, outputs), read, overwrite=named.overwrite or named.resume)
     check_name("--out", max((each.state for each in outputs), key=lambda path: len(os.fsencode(path.name))))
     from convworks.restoration.batch import Job, restore_files
@@ -69,8 +72,9 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
     rows = restore_files(jobs, request, resume=named.resume, report=folder / PAGE, command=command, again=again)
     errors = [row for row in rows if isinstance(row, ConvworksError)]
     if len(errors) == len(rows):
-        more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
-        raise type(errors[0])(errors[0].where, errors[0].reason + more, errors[0].remedy)
+        for error in errors[:-1]:
+            say(str(error))
+        raise errors[-1]
     values = {
         "problem": request.problem,
         "folder": str(folder),
@@ -88,6 +92,16 @@ def _outputs(folder: Path, names: Sequence[str], request: Request) -> list[Paths
 
 def _paths(folder: Path, outputs: Sequence[Paths]) -> list[Path]:
     return [folder / PAGE, *(path for output in outputs for path in output.files)]
+
+
+def _refuse_others(folder: Path, outputs: Sequence[Paths]) -> None:
+    """Raise InputError for the first file that is there, but is not of a restoration that is resumed."""
+    begun = [each for each in outputs if each.state.exists() or each.record.exists()]
+    others = [path for each in outputs if each not in begun for path in each.files]
+    for path in [*others, *([] if begun else [folder / PAGE])]:
+        if os.path.lexists(path):
+            reason = "already exists, without a record or a checkpoint of its restoration"
+            raise InputError(f"--out {path}", reason, "move it, or give another --out")
 
 
 def _default(names: Sequence[str], request: Request, named: Files) -> Path:
@@ -165,8 +179,8 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
     if len(images) > SHOWN:
         lines.append(f"and {len(images) - SHOWN:,} more (--json lists them)")
     if errors:
-        first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
-        lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be restored: {first}")
+        lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be restored:")
+        lines += [visible(f"  {error['path']}: {error['error']}") for error in errors]
     lines.append(f"the rule is {request.rule.name}: {request.why}")
     lines.append(visible(f"report: {values['report']}"))
     lines.append(visible(f"next:   {_command(paths[:3], _next(images, request), named, None)}"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -159,9 +161,15 @@ def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
         height, width, channels = read_numpy(path, read_bytes(path)).shape
         transparent = MODES.get(channels) in ALPHA
         return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY", transparent=transparent)
-    with explained(path), open_bytes(path) as file, open_encoded(file) as image:
+    with explained(path), open_bytes(path) as file:
+        return probe_file(path, file, max_pixels)
+
+
+def probe_file(where: object, file: IO[bytes] | io.BytesIO, max_pixels: int | None = MAX_PIXELS) -> Probe:
+    """Apply `probe` to an opened image file; `where` is its name in errors."""
+    with explained(where), open_encoded(file) as image:
         width, height = image.size
-        check_size(path, width, height, max_pixels)
+        check_size(where, width, height, max_pixels)
         # Pillow applies the orientation to the size of a TIFF on opening, for other formats only with the pixels.
         if image.format != "TIFF":
             exif = png.exif(image, file) if image.format == "PNG" else image.getexif()
@@ -173,7 +181,8 @@ def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
             channels=_native(image.mode),
             mode=image.mode,
             format=image.format or "?",
-            several_frames=_several_frames(image),
+            several_frames=has_several_frames(image),
+            deep=is_deep(image),
             transparent=image.mode in ALPHA or "transparency" in image.info,
         )
 
@@ -186,7 +195,16 @@ def _open_by_pillow(path: object, content: bytes, channels: int | None, decoding
         return convert(image, channels, decoding)
 
 
-def _several_frames(image: Image.Image) -> bool:
+def is_deep(image: Image.Image) -> bool:
+    """Return whether pixels have more than 8 bits a channel; those of colours can be seen only before they are loaded.
+
+    A mode tells it of grey pixels; Pillow reduces colours, whose bits are in the layout of the file.
+    """
+    layouts = [str(tile[3]) for tile in getattr(image, "tile", ())]
+    return image.mode.startswith(("I", "F")) or any(re.search(";16[BLN]", layout) for layout in layouts)
+
+
+def has_several_frames(image: Image.Image) -> bool:
     """Return whether there are several frames or pages; embedded previews of a photograph (MPO) do not count."""
     try:
         return image.format != "MPO" and bool(getattr(image, "is_animated", False))
@@ -281,7 +299,7 @@ class FloatRangeError(ValueError):
 class Probe:
     """The header of an image file; sizes in pixels; `several_frames` if it has more than one frame or page.
 
-    Without `transparent`, all pixels are opaque.
+    Those of `deep` pixels are more than 8 bits a channel. Without `transparent`, all pixels are opaque.
     """
 
     width: int
@@ -290,4 +308,5 @@ class Probe:
     mode: str
     format: str
     several_frames: bool = False
+    deep: bool = False
     transparent: bool = False
