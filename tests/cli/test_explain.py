@@ -57,6 +57,7 @@ def test_all_methods_leave_pictures_numbers_and_a_page(place: Place, capsys: pyt
         *(f"{n}-{name}{end}" for n in (0, 1) for name in names for end in (".png", ".svg")),
     }
     page = Path("explained/index.html").read_text()
+    assert "Complexity, order and repetition of the maps, and their similarity" in page
     assert "cam: needs a head" in page
     assert page.count("<svg") == 2 * (1 + len(names))
     explained = convworks.explain(bundle, [f"{images}/0.png", f"{images}/1.png"], method="all")
@@ -161,6 +162,13 @@ def test_a_number_is_printed_with_its_terms(place: Place, capsys: pytest.Capture
         again = f"{values['layer']}:{','.join(map(str, values['index']))}"
         assert answer(capsys, bundle, image, "--unit", again, *options)["value"] == values["value"]
     assert answer(capsys, bundle, image, "--unit", "head.logits.bias:1", "--gradient")["what"] == "bias"
+
+
+def test_an_unknown_layer_is_refused_with_those_that_there_are(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", place.bundle(), f"{place.images('x')}/0.png", "--unit", "nope:1"]) == 2
+    assert "there is no layer 'nope'; layers: stem, stem.conv, " in capsys.readouterr().err
 
 
 def test_units_have_maps_too(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,8 @@ BAD = [
     ),
     (["image0.png"], "IMAGE: does not apply to --show kernels"),
     (["--show", "maps", "image0.png", "--tap", "stage9"], "tap: there is no tap 'stage9'"),
+    (["--show", "maps", "image0.png", "--tap", ""], "tap: there is no tap ''"),
+    (["--show", "maps", "image0.png", "--tap", "stem[0]"], "there is no stem[0]: stem is called once; count from 1"),
     (["--show", "maps", "image0.png", "--tap", "head.logits"], "--tap: head.logits outputs 10 values, not a map"),
     (["--show", "field", "image0.png", "--unit", "50,0"], "--unit: 50,0 is not on the map of"),
     (["--show", "field", "image0.png", "--unit", "x"], "--unit: 'x' is not a list of whole numbers"),

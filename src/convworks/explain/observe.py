@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from convworks.errors import InputError, nearest
 from convworks.layers.mode import in_full_precision
 
+SHOWN = 24  # layers that a message lists
 Loss = Callable[[Tensor], Tensor]
 
 
@@ -57,8 +58,9 @@ class Observation:
             raise InputError("layer", f"{name!r} was called several times", f"name one call, for example {name}[1]")
         if name in self.other:
             raise InputError("layer", f"{name!r} does not turn one tensor into one", "name a layer inside or beside it")
-        listed = ", ".join(list(self.layers)[:12])
-        raise InputError("layer", f"there is no layer {name!r}{nearest(name, self.layers)}", f"layers: {listed} ...")
+        layers = list(filter(None, self.layers))
+        listed = ", ".join(layers[:SHOWN]) + (", ..." if len(layers) > SHOWN else "")
+        raise InputError("layer", f"there is no layer {name!r}{nearest(name, layers)}", f"layers: {listed}")
 
 
 @dataclass(kw_only=True)

@@ -51,9 +51,13 @@ def tapping(network: nn.Module, taps: Sequence[str], *, stop: bool = False) -> I
         if number is None and count > 1:
             reason = f"{name} is called {count} times"
             raise InputError("tap", reason, f"name one call, for example {name}[{count}]")
-        if not 1 <= (number or 1) <= count:
+        if not count:
             raise InputError("tap", f"{tap} is not reached on the way to the output", "name another one")
-        activations[tap] = calls[name][(number or 1) - 1]
+        call = 1 if number is None else number
+        if not 1 <= call <= count:
+            reason = f"{name} is called {count} times" if count > 1 else f"{name} is called once"
+            raise InputError("tap", f"there is no {tap}: {reason}", "count from 1")
+        activations[tap] = calls[name][call - 1]
 
 
 class _Complete(Exception):  # noqa: N818  # not an error: it ends the forward pass

@@ -47,8 +47,8 @@ def write_explanation(path: Path, summary: Summary, images: Sequence[Section], t
         Section(
             anchor="weights",
             title="Promises and weights",
-            note="Complexity and order of the maps, and their similarity to maps with random weights; in brackets, "
-            "those of maps with random weights. All three together give the distance, in standard deviations.",
+            note="Complexity, order and repetition of the maps, and their similarity to maps with random weights; in "
+            "brackets, those of maps with random weights. Together they give the distance, in standard deviations.",
             body=_columns(summary, "method", "promise", "weights", *MEASURES, "distance"),
         ),
         *images,

@@ -49,7 +49,8 @@ class Request:
 
     def layer(self, default: Callable[[Network], str]) -> Layer:
         """Return the layer whose weights are looked at."""
-        return layer_at(self.network, self.options.tap or default(self.network))
+        tap = self.options.tap
+        return layer_at(self.network, default(self.network) if tap is None else tap)
 
     def activation(self, default: Callable[[Network], str]) -> Layer:
         """Return the layer whose output is looked at; InputError, before anything long begins, if it has not one."""
