@@ -56,8 +56,8 @@ def last_stage(network: Network) -> str:
         return "stem"
     name, stage = stages[-1]
     if isinstance(stage, Members):
-        member, module = next(stage.named_children())
-        return f"{name}.{member}.{module_name(last_stage(module))}"
+        member, first = next((each, module) for each, module in stage.named_children() if isinstance(module, Network))
+        return f"{name}.{member}.{module_name(last_stage(first))}"
     return name
 
 
