@@ -266,7 +266,7 @@ def test_a_killed_process_leaves_the_best_so_far_and_is_resumed(
     )
     deadline = time.monotonic() + 60
     first = {f"step-{number:08d}" for number in (1, 2)}  # before any iteration, and after the first
-    while {path.stem for path in photos.glob("out/0.unfinished/*.json")} <= first and time.monotonic() < deadline:
+    while {path.stem for path in photos.glob("out/0.unfinished/step-*.json")} <= first and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
