@@ -170,9 +170,13 @@ def test_ctrl_c_within_an_iteration_waits_for_its_end(
             signal.raise_signal(signal.SIGINT)
         return step(setup, fit)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(restoring, "step", pressed)
-        assert run(["restore", *words]) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(restoring, "step", pressed)
+            assert run(["restore", *words]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert interrupted([*words, "--resume"], 4, monkeypatch) == [4]
 
 

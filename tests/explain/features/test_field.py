@@ -58,7 +58,7 @@ def test_of_a_layer_that_is_called_twice_the_call_is_named() -> None:
         receptive_field(network, second, images)
     with pytest.raises(InputError, match=r"tap: convolution is called 2 times; name one call, for example convolution"):
         receptive_field(network, layer_at(network, "convolution"), images)
-    with pytest.raises(InputError, match=r"tap: convolution\[3\] is not reached"):
+    with pytest.raises(InputError, match=r"tap: there is no convolution\[3\]: convolution is called 2 times"):
         outputs_at(network, layer_at(network, "convolution[3]"), images)
 
 
