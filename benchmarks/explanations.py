@@ -31,6 +31,7 @@ from convworks.bundle.foreign import import_bundle
 from convworks.errors import InputError
 from convworks.explain.attribution.explained import read_subject, target_of
 from convworks.explain.attribution.methods import METHODS as ALL_METHODS
+from convworks.explain.attribution.passes import outputs_of
 from convworks.explain.attribution.randomised import randomised
 from convworks.explain.attribution.verdict import (
     DRAWS,
@@ -115,10 +116,12 @@ def rates(folder: Path, name: str, data: Path) -> dict[str, Any]:
     _, make, images = NETWORKS[name]
     save_bundle(at := folder / f"{name}-trained", make(folder, data))
     subject = read_subject(predictor := convworks.load(at, device="cpu"), images(data))
-    target, draw = target_of(predictor, subject), np.random.default_rng(0)
+    draw = np.random.default_rng(0)
     networks = (subject.network, *(randomised(subject.network, SEED + number) for number in range(RANDOM)))
     maps: dict[str, list[Any]] = {method: [] for method in RATED}
     for network in networks:
+        own = replace(subject, network=network, outputs=outputs_of(network, subject.images))
+        target = target_of(predictor, own)  # the class that it predicts, as in the test
         for method in RATED:
             with suppress(InputError):  # CAM needs a head of global average pooling
                 maps[method].append(maps_of(network, subject.images, target, ALL_METHODS[method]))

@@ -1,7 +1,7 @@
 """The deep image prior, measured: `python -m benchmarks.restore NAME --out DIR`.
 
-    speed    processor seconds an iteration, against the published network in plain PyTorch: float32, contiguous,
-             torch.optim.Adam
+    speed    processor seconds an iteration of the published network and of the one that convworks denoises with,
+             against the published one in plain PyTorch: float32, contiguous, torch.optim.Adam
     rules    where stopping rules stop, and how far below the best iteration: pictures x noise x seeds
     spread   denoising with several seeds: single runs, and two averaged
     tasks    inpainting, x4, JPEG, denoising, beside bicubic, total variation, biharmonic and non-local means

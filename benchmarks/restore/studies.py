@@ -27,6 +27,8 @@ from convworks.restoration.rules import HELD_OUT, ITERATIONS, MOVING_VARIANCE, R
 
 CPU = torch.device("cpu")
 PUBLISHED = "prior_denoise"
+#: Variants of the study of speed: the published network in both ways, and the one that convworks denoises with.
+PLAIN, OURS, DEFAULT = "plain float32", "convworks", "its denoising network"
 TO_THE_END = 2500  # iterations of a fit that no rule stops
 
 
@@ -75,9 +77,9 @@ def plain(pixels: np.ndarray) -> Callable[[], float]:
     return iterate
 
 
-def ours(pixels: np.ndarray) -> Callable[[], float]:
+def ours(pixels: np.ndarray, model: str = PUBLISHED) -> Callable[[], float]:
     """Return a function that takes an iteration of convworks, with its stopping rule, and returns its seconds."""
-    setup, fit = begun(pixels, PUBLISHED)
+    setup, fit = begun(pixels, model)
 
     def iterate() -> float:
         started = time.process_time()
@@ -90,7 +92,7 @@ def ours(pixels: np.ndarray) -> Callable[[], float]:
 def speed(args: argparse.Namespace, side: int) -> dict[str, Any]:
     """Take iterations of each variant in turn; the first of a variant is not counted."""
     pixels = degraded(picture("F16_GT.png", side), "gaussian", 0)
-    variants = {"plain float32": plain(pixels), "convworks": ours(pixels)}
+    variants = {PLAIN: plain(pixels), OURS: ours(pixels), DEFAULT: ours(pixels, PROBLEMS["denoise"].model)}
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for turn in range(args.repeats + 1):
         for name, iterate in variants.items():
@@ -101,7 +103,7 @@ def speed(args: argparse.Namespace, side: int) -> dict[str, Any]:
     return {
         "seconds": medians,
         "lowest": {name: min(values) for name, values in seconds.items()},
-        "ratios": {name: medians["plain float32"] / value for name, value in medians.items()},
+        "ratios": {name: medians[PLAIN] / value for name, value in medians.items()},
         "threads": torch.get_num_threads(),
         "precision": str(computation(3).precision),
     }

@@ -9,17 +9,14 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def speed(rows: Rows) -> str:
-    """Show processor seconds an iteration: medians, and their ratio."""
-    lines = [
-        [row["key"], *(f"{row['seconds'][name]:.4f}" for name in ("plain float32", "convworks")), ratio(row)]
-        for row in rows
-    ]
-    return table(["size-threads", "plain float32", "convworks", "times faster"], lines)
+    """Show processor seconds an iteration: medians, and how many times faster than the first variant each is."""
+    lines = [[row["key"], *(cell(row, name) for name in row["seconds"])] for row in rows]
+    return table(["size-threads", *rows[0]["seconds"]], lines)
 
 
-def ratio(row: Mapping[str, Any]) -> str:
-    """Return how many times faster convworks is."""
-    return f"{row['ratios']['convworks']:.2f}"
+def cell(row: Mapping[str, Any], name: str) -> str:
+    """Return the seconds of a variant, and how many times faster it is."""
+    return f"{row['seconds'][name]:.4f} ({row['ratios'][name]:.2f} times)"
 
 
 RULES = {

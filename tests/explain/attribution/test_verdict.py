@@ -45,6 +45,10 @@ def first(count: int = 1) -> Target:
     return Target(name="the score", channels=torch.zeros(count, dtype=torch.long))
 
 
+def measured(trained: float, random: float, spread: float) -> Measured:
+    return Measured(trained, random, spread, (trained - random) / spread if spread else 0.0)
+
+
 def linear(weights: torch.Tensor) -> nn.Module:
     layer = nn.Linear(weights.numel(), 1, bias=False)
     layer.weight = nn.Parameter(weights.reshape(1, -1))
@@ -125,7 +129,7 @@ def test_complexity_order_and_similarity() -> None:
         ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), (0.3, 0.3, 0.1), 3, 784, UNDECIDED),
     ],
 )
-def test_the_verdict_oncompared(
+def test_the_verdict_on_weights(
     complexity: tuple[float, ...],
     order: tuple[float, ...],
     similarity: tuple[float, ...],
@@ -134,10 +138,10 @@ def test_the_verdict_oncompared(
     verdict: str,
 ) -> None:
     weights = Weights(
-        complexity=Measured(*complexity),
-        order=Measured(*order),
-        similarity=Measured(*similarity),
-        repetition=Measured(0.2, 0.2, 0.1),
+        complexity=measured(*complexity),
+        order=measured(*order),
+        similarity=measured(*similarity),
+        repetition=measured(0.2, 0.2, 0.1),
         images=images,
         pixels=pixels,
         draws=24,
@@ -145,7 +149,24 @@ def test_the_verdict_oncompared(
     assert weights.verdict == verdict
     assert replace(weights, coarse=True).verdict == (UNDECIDED if verdict == UNRELATED else verdict)
     assert replace(weights, draws=7).verdict == UNDECIDED
-    assert replace(weights, pixels=784, repetition=Measured(0.9, 0.2, 0.1)).verdict == RELATED
+    assert replace(weights, pixels=784, repetition=measured(0.9, 0.2, 0.1)).verdict == RELATED
+
+
+def test_each_random_network_explains_what_has_the_rank_that_the_target_has() -> None:
+    """The class that one network predicts stands for the class that another predicts, pixel by pixel, too."""
+    values, others = torch.randn(5, 4), torch.randn(5, 4)
+    best = Target(name="predicted", channels=values.argmax(1))
+    assert best.in_place_of(values, others).channels.tolist() == others.argmax(1).tolist()
+    worst = Target(name="the class", channels=values.argmin(1))
+    assert worst.in_place_of(values, others).channels.tolist() == others.argmin(1).tolist()
+    any_class = Target(name="the class", channels=torch.tensor([0, 1, 2, 3, 0]))
+    assert any_class.in_place_of(values, values).channels.tolist() == [0, 1, 2, 3, 0]
+    maps, pixel = torch.randn(2, 3, 4, 4), torch.zeros(2, 4, 4, dtype=torch.bool)
+    pixel[:, 1, 2] = True
+    there = Target(name="at a pixel", channels=maps[:, :, 1, 2].argmax(1), where=pixel)
+    found = there.in_place_of(maps, -maps)
+    assert found.channels.tolist() == maps[:, :, 1, 2].argmin(1).tolist()
+    assert found.where is pixel
 
 
 def test_what_maps_of_all_images_share_counts() -> None:
@@ -161,6 +182,25 @@ def test_what_maps_of_all_images_share_counts() -> None:
     weights = compared(there, [torch.rand(4, 20, 20) for _ in range(12)])
     assert weights.repetition.above > 10
     assert weights.verdict == RELATED
+
+
+def test_correlations_near_one_are_compared_by_what_they_leave() -> None:
+    """Random networks that name one class for all images repeat their maps; one that names another once is no wonder.
+
+    Correlations of 0.999 to 0.9999 spread by almost nothing; what they leave to 1 spreads tenfold.
+    """
+    torch.manual_seed(0)
+    place = torch.rand(20, 20)
+
+    def maps(other: float) -> torch.Tensor:
+        return place + other * torch.rand(4, 20, 20)
+
+    controls = [maps(other) for other in np.geomspace(0.02, 0.3, 12)]
+    weights = compared(one := maps(0.5), controls)
+    expected = [np.arctanh(repetition(each).item()) for each in controls]
+    above = (np.arctanh(repetition(one).item()) - np.mean(expected)) / np.std(expected, ddof=1)
+    assert weights.repetition.above == pytest.approx(above, abs=0.01)
+    assert -3 < above < 0
 
 
 def test_random_networks_without_maps_are_left_out() -> None:
@@ -267,7 +307,7 @@ def test_an_empty_class_activation_map_says_so() -> None:
     assert "vanishes" in why_empty(dead("logits"), image, first(), rule=deconvnet)
 
 
-def test_without_maps_nothing_is_said_of_thecompared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_maps_nothing_is_said_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty map is as simple as can be, and its pixels come in random order: neither speaks for or against it."""
     monkeypatch.setattr(tests, "randomised", lambda *_: pytest.fail("a random network, which could tell nothing"))
     network, images = dead("second"), torch.rand(4, 1, 20, 20)

@@ -28,12 +28,27 @@ class Target:
     def score(self, values: Float[Tensor, "b k *map"]) -> Float[Tensor, " b"]:
         """Return the number of each image, from the output or the activation."""
         chosen = values[torch.arange(len(values), device=values.device), self.channels.to(values.device)]
-        if chosen.ndim == 1:
-            return chosen
+        return self._averaged(chosen[:, None])[:, 0]
+
+    def in_place_of(self, values: Float[Tensor, "b k *map"], others: Float[Tensor, "b k *map"]) -> Target:
+        """Return what stands in another network, whose values are `others`, where this stands among the `values`.
+
+        That is the channel of the same rank at the same positions: for the class that a network predicts, the one that
+        the other predicts.
+        """
+        means, order = self._averaged(values), self._averaged(others).argsort(dim=1, descending=True, stable=True)
+        ranks = (means > self.score(values)[:, None]).sum(1, keepdim=True)
+        return replace(self, channels=order.gather(1, ranks)[:, 0])
+
+    def _averaged(self, values: Float[Tensor, "b c *map"]) -> Float[Tensor, "b c"]:
+        """Return channels averaged over the positions."""
+        if values.ndim == 2:
+            return values
+        flat = values.flatten(2)
         if self.where is None:
-            return chosen.flatten(1).mean(1)
-        weights = self.where.to(chosen).flatten(1)
-        return (chosen.flatten(1) * weights).sum(1) / weights.sum(1)
+            return flat.mean(2)
+        weights = self.where.to(values).flatten(1)[:, None]
+        return (flat * weights).sum(2) / weights.sum(2)
 
     def rows(self, index: Int64[Tensor, " n"]) -> Target:
         """Return the target of some images, by their index; one may be repeated."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
 from convworks.explain.attribution.methods import Method
+from convworks.explain.attribution.passes import outputs_of
 from convworks.explain.attribution.randomised import complexity, order, randomised, ranked, repetition
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
@@ -25,6 +26,8 @@ DRAWS, FEWEST_DRAWS, TESTED = 24, 8, 8
 #: By how many standard deviations maps must differ from those with random weights. The test is uninformative for maps
 #: of fewer pixels; and against a map beyond this spread of the complexity, a fraction, and from fewer images.
 DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.1, 4
+#: The largest correlation that is told from 1: what maps of rounded numbers have.
+CLOSEST = 0.9999
 #: What is measured of maps, of trained and of random weights.
 MEASURES = ("complexity", "order", "repetition", "similarity")
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
@@ -34,20 +37,20 @@ Map = Float[Tensor, "b *size"]
 
 
 class Measured(NamedTuple):
-    """A measure of maps with the trained weights, its mean with random ones, and its standard deviation over those."""
+    """A measure of maps with the trained weights, its mean with random ones, and its standard deviation over those.
+
+    `above`: by how many standard deviations the trained weights are above the random ones; 0 where nothing spreads.
+    Correlations, which crowd near 1, are compared by Fisher's z.
+    """
 
     trained: float
     random: float
     spread: float
-
-    @property
-    def above(self) -> float:
-        """By how many standard deviations the trained weights are above the random ones; 0 where nothing spreads."""
-        return (self.trained - self.random) / self.spread if self.spread else 0.0
+    above: float
 
 
 #: Of maps that are all empty.
-NOTHING = Measured(0.0, 0.0, 0.0)
+NOTHING = Measured(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,16 +196,19 @@ def weight_tests(
 ) -> dict[str, Weights]:
     """Return the weight-randomisation test of each method, on the first images; the same random networks for all.
 
-    `report` is called after each random network.
+    Each explains what has in it the rank that the target has in the network: what a network is most sure of stands out
+    in it, in its maps, too, whatever its weights. `report` is called after each random network.
     """
     few = images[:TESTED]
     chosen = target.rows(torch.arange(len(few)))
+    values = outputs_of(network, few, target.tap)
     trained = {name: maps_of(network, few, chosen, method) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
     for seed in range(DRAWS):
         control = randomised(network, seed)
+        own = chosen.in_place_of(values, outputs_of(control, few, target.tap))
         for name, method in methods.items():
-            random[name].append(maps_of(control, few, chosen, method))
+            random[name].append(maps_of(control, few, own, method))
         report()
     return {name: compared(trained[name], random[name], coarse=method.coarse) for name, method in methods.items()}
 
@@ -222,8 +228,8 @@ def compared(trained: Map, random: Sequence[Map], *, coarse: bool = False) -> We
         return replace(undecided(trained[0].numel()), images=len(images), draws=len(controls))
     return Weights(
         complexity=_measured(complexity, images, controls),
-        order=_measured(order, images, controls),
-        repetition=_measured(repetition, images, controls),
+        order=_measured(order, images, controls, scale=fisher),
+        repetition=_measured(repetition, images, controls, scale=fisher),
         similarity=_similarities(images, controls),
         images=len(images),
         pixels=trained[0].numel(),
@@ -254,7 +260,7 @@ def _similarities(trained: Map, random: Sequence[Map]) -> Measured:
     alike[~(varied[:, None] & varied[None])] = torch.nan
     alike = alike.nanmean(2).fill_diagonal_(torch.nan)
     among = alike[1:, 1:].nanmean(1)
-    return Measured(float(alike[0, 1:].nanmean()), float(among.nanmean()), float(among[among.isfinite()].std()))
+    return _beside(alike[0, 1:].nanmean(), among[among.isfinite()], fisher)
 
 
 def _varied(maps: Map) -> Bool[Tensor, " b"]:
@@ -263,7 +269,25 @@ def _varied(maps: Map) -> Bool[Tensor, " b"]:
     return flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
 
 
-def _measured(measure: Callable[[Tensor], Tensor], trained: Map, random: Sequence[Map]) -> Measured:
-    """Return a measure of maps, the mean over the images whose map is not empty."""
+def _measured(
+    measure: Callable[[Tensor], Tensor],
+    trained: Map,
+    random: Sequence[Map],
+    *,
+    scale: Callable[[Tensor], Tensor] = Tensor.double,
+) -> Measured:
+    """Return a measure of maps, the mean over the images whose map is not empty, compared on a scale."""
     controls = torch.stack([measure(maps[_varied(maps)]).mean() for maps in random])
-    return Measured(float(measure(trained).mean()), float(controls.mean()), float(controls.std()))
+    return _beside(measure(trained).mean(), controls, scale)
+
+
+def _beside(trained: Tensor, random: Float[Tensor, " n"], scale: Callable[[Tensor], Tensor]) -> Measured:
+    """Return a number of the trained weights beside those of random ones, compared on a scale."""
+    difference, spread = scale(trained) - scale(random).mean(), float(scale(random).std())
+    above = float(difference) / spread if spread else 0.0
+    return Measured(float(trained), float(random.mean()), float(random.std()), above)
+
+
+def fisher(correlation: Tensor) -> Tensor:
+    """Return Fisher's z of correlations, up to that of 0.9999."""
+    return correlation.double().clamp(-CLOSEST, CLOSEST).atanh()
