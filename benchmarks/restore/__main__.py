@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.restore.pictures import FOLDER
+from benchmarks.restore.sheet import write_sheet
 from benchmarks.restore.studies import STUDIES, Cell, attempt
 from benchmarks.restore.tables import TABLES
 from convworks.errors import ConvworksError
@@ -69,8 +70,10 @@ def main() -> int:
             lines.write(json.dumps(rows[key]) + "\n")
         print(json.dumps(rows[key]), file=sys.stderr, flush=True)
     missing = [key for key in cells if key not in rows]
-    if len(missing) < len(cells):
-        print(TABLES[args.name]([rows[key] for key in cells if key in rows]))
+    if found := [rows[key] for key in cells if key in rows]:
+        print(TABLES[args.name](found))
+        if args.name == "tasks":
+            print(f"pictures: {write_sheet(args.out, found)}")
     return 1 if missing else 0
 
 

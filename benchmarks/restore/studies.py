@@ -184,7 +184,7 @@ def tasks(args: argparse.Namespace, name: str) -> dict[str, Any]:
     for method, pixels in images.items():
         Image.fromarray(pixels.squeeze()).save(folder / f"{method}.png")
     ratios = {method: pixel_ratio(pixels, case["clean"]) for method, pixels in images.items() if method != "clean"}
-    return {"psnr": ratios, "seconds": found.record["seconds"], "fits": fits(found)}
+    return {"psnr": ratios, "seconds": found.record["seconds"], "fits": fits(found), "pictures": folder.name}
 
 
 def fits(found: Any) -> list[dict[str, Any]]:
