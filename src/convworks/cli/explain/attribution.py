@@ -12,8 +12,9 @@ from convworks.api.explain import DEFAULT
 from convworks.api.work import description_of
 from convworks.bundle.description import folder_of
 from convworks.bundle.pretrained import locate
-from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.answer import Answer, table
 from convworks.cli.outputs import check_outputs, unique_names
+from convworks.commands import repeated
 from convworks.console import downloading, say, stepping
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import InputError, visible
