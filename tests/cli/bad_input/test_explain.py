@@ -69,7 +69,7 @@ ROWS: Rows = {
     ),
     "a parameter that there is not": (
         lambda place: explain(place, "--unit", "stage1.conv.weigth:0,0,0,0", "--gradient"),
-        "--unit: stage1.conv has no parameter 'weigth' | weight",
+        "--unit: stages.stage1.conv has no parameter 'weigth' | weight",
     ),
     "a number beyond all": (
         lambda place: explain(place, "--unit", f"stage1.conv:{'9' * 5000}", "--method", "gradient"),
@@ -118,10 +118,10 @@ ROWS: Rows = {
     ),
     "a layer that there is not": (
         lambda place: explain(place, "--unit", "stage9.conv:0,0,0"),
-        "--unit: there is no layer 'stage9.conv' (did you mean 'stages.stage1.conv'",
+        "--unit: there is no layer 'stage9.conv' (did you mean 'stem.conv' | ?); layers: stem, stem.conv",
     ),
     "a layer that there is not, for a gradient": (
-        lambda place: explain(place, "--unit", "stage9.conv:0,0,0,0", "--gradient"),
+        lambda place: explain(place, "--unit", "stage9.conv.weight:0,0,0,0", "--gradient"),
         "--unit: there is no layer 'stage9.conv'",
     ),
     "a layer that there is not, for a map": (
