@@ -69,7 +69,7 @@ def surface(
     axes: tuple[str, str],
     path: Path | None = None,
 ) -> Drawing:
-    """Draw the loss in a plane, darker where it is higher, on a logarithmic scale with contour lines.
+    """Draw the loss in a plane, bluer where it is higher, on a logarithmic scale with contour lines.
 
     `note` is a line below the title.
     Losses of 0 and less have the colour of the smallest above 0; grey are those that are not finite. With a path, the
@@ -86,7 +86,7 @@ def surface(
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
         remark(0, NOTE, note, "start", size=11),
-        remark(0, KEY, f"{extent}, pale to blue on a logarithmic scale; lines at equal ratios", "start"),
+        remark(0, KEY, f"{extent}, bluer where it is higher, logarithmic scale; lines at equal ratios", "start"),
         Picture(x=LEFT, y=TOP, width=SIDE, height=SIDE, pixels=_pixels(values[::-1], low, high)),
     ]
     # The middle of a pixel is its point: a grid of n points has n - 1 steps between the middles.
