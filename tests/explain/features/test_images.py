@@ -93,6 +93,7 @@ def test_a_unit_that_fired_on_the_way_is_not_said_to_be_silent() -> None:
     assert preferred.before[0] > 0
     assert preferred.fires.tolist() == [True]
     torch.testing.assert_close(network.stem(preferred.images - 0.5).flatten(), preferred.responses)
+    assert preferred.responses[0] > preferred.before[0]  # it went back, and climbed on by smaller steps
 
 
 def test_the_central_unit_of_maps_and_of_vectors() -> None:
