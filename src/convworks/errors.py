@@ -63,6 +63,17 @@ class RunError(ConvworksError):
     """The work failed although its input was right (exit status 1)."""
 
 
+@contextmanager
+def naming(option: str, *arguments: str) -> Iterator[None]:
+    """Let input errors about some arguments of a function name the option that their value came from."""
+    try:
+        yield
+    except InputError as error:
+        if error.where in arguments:
+            error._say(option, error.reason, error.remedy)
+        raise
+
+
 _typed: ContextVar[bool] = ContextVar("typed", default=False)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from convworks.charts.drawing import PALETTE, Drawing, Picture, Text
-from convworks.charts.landscape import surface
+from convworks.charts.landscape import Path, surface
+from convworks.charts.lettering import room
 
 GREY = list(bytes.fromhex(PALETTE["muted"][1:]))
 LINE = (-1.0, 0.0, 1.0)
@@ -30,6 +31,20 @@ def test_a_loss_of_0_is_pale_and_what_is_not_finite_grey() -> None:
 def test_a_loss_without_an_extent(value: float) -> None:
     drawing = drawn([[value] * 3] * 3)
     assert ("no finite loss" in texts(drawing)) == bool(np.isnan(value))
+
+
+@pytest.mark.parametrize("positions", [[[0.9, 0.0], [0.0, 0.5], [-0.9, -0.5]], [[-0.9, 0.0], [0.0, 0.5], [0.95, 1.0]]])
+def test_both_ends_of_a_path_are_named_inside_the_plane(positions: list[list[float]]) -> None:
+    path = Path(steps=[5, 10, 1500], positions=np.array(positions), true=[3.0, 2.0, 1.0], projected=[3.0, 2.0, 1.0])
+    loss = np.array([[1.0, 2.0, 3.0]] * 3)
+    drawing = surface(LINE, LINE, loss, title="loss", note="", axes=("x", "y"), path=path)
+    (plane,) = [shape for shape in drawing.shapes if isinstance(shape, Picture)]
+    ends = [shape for shape in drawing.shapes if isinstance(shape, Text) and shape.text.startswith("step ")]
+    assert [end.text for end in ends] == ["step 5", "step 1,500"]
+    for end in ends:
+        wide = room(end.text, end.size)
+        left = end.x if end.anchor == "start" else end.x - wide
+        assert plane.x < left < left + wide < plane.x + plane.width
 
 
 def texts(drawing: Drawing) -> str:

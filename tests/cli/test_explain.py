@@ -91,6 +91,7 @@ def test_the_text_says_what_was_explained_and_how_images_were_fitted(
     assert "large.png: 12x20 pixels, read as 8x8 (" in err
     assert re.search(r"large.png +class b ", out)
     assert "page:  explained/index.html" in out
+    assert "\nin brackets: of insertion and deletion, the best of 4 random orders\n" in out
     (following,) = re.findall(r"^next: +convworks (.*)$", out, re.MULTILINE)
     assert run(following.split()) == 0
 
@@ -119,18 +120,33 @@ def next_words(said: str) -> list[str]:
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
 
 
-@pytest.mark.parametrize("name", ["-x.png", "new\nline.png", "it's\t.png"])
+@pytest.mark.parametrize("name", ["-x.png", "new\nline.png", "it's\t.png", '-ü "b" c.png'])
 def test_the_next_command_reads_any_name(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    bundle = place.bundle()
+    bundle = Path(name).stem
+    Path(place.bundle()).rename(bundle)
     Path(f"{place.images('x')}/0.png").rename(name)
     for words in (["explain", "--method", "gradient"], ["visualise", "--show", "field"]):
-        assert run([*words, bundle, "--", name]) == 0
+        assert run([*words, "--", bundle, name]) == 0
         said = capsys.readouterr().out
         assert "new\nline" not in said
         following = next_words(said)
+        assert Path(following[1]).samefile(bundle)
         assert Path(following[2]).samefile(name)
         assert run(following) == 0
         capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", ["-x", '-ü "b" c'])
+def test_the_next_command_of_a_landscape_reads_any_name(
+    name: str, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(place.bundle()).rename(name)
+    Path(place.folder()).rename(f"{name} data")
+    few = ["--dimensions", "1", "--points", "3", "--images", "2"]
+    assert run(["landscape", "--data", f"{name} data", *few, "--", name]) == 0
+    following = next_words(capsys.readouterr().out)
+    assert following == ["landscape", f"./{name}", "--data", f"{name} data", "--dimensions", "2"]
+    assert run([*following, *few[2:]]) == 0
 
 
 def test_after_all_methods_a_network_without_maps_predicts(photo: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from small_bundles import small_bundle
 from convworks.bundle.bundle import save_bundle
 from convworks.cli.explain.visualise import _next
 from convworks.cli.main import run
+from convworks.explain.features.views import of_runs
 from convworks.explain.features.views.options import VIEWS, Options, check_options
 
 
@@ -91,6 +93,25 @@ def test_the_history_of_a_run(long_run: Path, capsys: pytest.CaptureFixture[str]
     }
 
 
+def test_of_many_checkpoints_it_is_said_which_are_drawn(
+    long_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = ["visualise", str(long_run), "--show", "history"]
+    assert run(show) == 0
+    assert "drawn" not in capsys.readouterr().out
+    monkeypatch.setattr(of_runs, "ROWS", 2)
+    assert run(show) == 0
+    assert re.search(
+        r"^drawn: 2 of 3 checkpoints, those of steps [\d,]+, [\d,]+; ", capsys.readouterr().out, re.MULTILINE
+    )
+    assert run([*show, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert row["drawn"] == [row["steps"][0], row["steps"][-1]]
+    assert "2 of 3 checkpoints" in Path(row["vector"]).read_text()
+    with np.load(row["numbers"]) as numbers:
+        assert len(numbers["kernels"]) == 3
+
+
 def test_nothing_is_replaced(answer: Any) -> None:
     assert answer()["out"] == "visualised"
     assert answer()["out"] == "visualised-2"
@@ -113,9 +134,12 @@ BAD = [
         "--data: does not apply to --show kernels: the weights of a convolution",
     ),
     (["image0.png"], "IMAGE: does not apply to --show kernels"),
-    (["--show", "maps", "image0.png", "--tap", "stage9"], "tap: there is no tap 'stage9'"),
-    (["--show", "maps", "image0.png", "--tap", ""], "tap: there is no tap ''"),
-    (["--show", "maps", "image0.png", "--tap", "stem[0]"], "there is no stem[0]: stem is called once; count from 1"),
+    (["--show", "maps", "image0.png", "--tap", "stage9"], "--tap: there is no tap 'stage9'"),
+    (["--show", "maps", "image0.png", "--tap", ""], "--tap: there is no tap ''"),
+    (
+        ["--show", "maps", "image0.png", "--tap", "stem[0]"],
+        "--tap: there is no stem[0]: stem is called once; count from 1",
+    ),
     (["--show", "maps", "image0.png", "--tap", "head.logits"], "--tap: head.logits outputs 10 values, not a map"),
     (["--show", "field", "image0.png", "--unit", "50,0"], "--unit: 50,0 is not on the map of"),
     (["--show", "field", "image0.png", "--unit", "x"], "--unit: 'x' is not a list of whole numbers"),
@@ -125,7 +149,7 @@ BAD = [
     (["--show", "embedding", "--data", "digits", "--seed", "99999999999"], "--seed: is 99999999999; give"),
     (["--show", "maximise", "--channels", "0,-1"], "channels, no -1; count from 0"),
     (["--show", "patches", "--data", "digits", "--split", "none"], "--split: digits has no split 'none'"),
-    (["--show", "embedding", "--data", "digits", "--tap", "nothing"], "tap: there is no tap 'nothing'"),
+    (["--show", "embedding", "--data", "digits", "--tap", "nothing"], "--tap: there is no tap 'nothing'"),
 ]
 
 

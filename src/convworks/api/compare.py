@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convworks.commands import repeated
 from convworks.console import downloading
 from convworks.data.labels import finder
 from convworks.data.protect import protect
@@ -90,14 +90,13 @@ def compared(
         for table, predictor in zip(tables, predictors, strict=True)
     ]
     check_classes((str(first), classes[0]), (str(second), classes[1]))
-    words = ["convworks", "compare", *map(str, paths), *(["--data", str(data)] if data is not None else [])]
-    words += ["--split", split] if split is not None else []
+    command = repeated(["compare", *paths], {"--data": data, "--split": split})
     title = f"{paths[0]} and {paths[1]}{f' on {source.name}' if source is not None else ''}"
     if any(predictor is not None and predictor.task.graded is not None for predictor in predictors):
         assert source is not None
         scored_pair = _by_scores(paths, predictors, source, split)
         plain = {**scored_pair.plain(), "data": str(data)}
-        write = partial(_write_scores, scored_pair, title, shlex.join(words))
+        write = partial(_write_scores, scored_pair, title, command)
         return plain, None if out is None else partial(write, out)
     answers = []
     for path, table, predictor in zip(paths, tables, predictors, strict=True):
@@ -112,7 +111,7 @@ def compared(
         return values, None
     shown = next((predictor.input for predictor in predictors if predictor is not None), None)
     image = None if source is None else _pictures(source, split, comparison.first.names, shown)
-    return values, partial(_write, out, comparison, title, image, shlex.join(words))
+    return values, partial(_write, out, comparison, title, image, command)
 
 
 def _write(out: Path, comparison: Pair, title: str, image: Callable[[str], np.ndarray] | None, command: str) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convworks.console import downloading
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import brief
+from convworks.errors import brief, naming
 from convworks.explain.features.views.options import Options, check_options
 from convworks.files import path_of
 
@@ -81,4 +81,5 @@ def shown(
         for each, name, image in zip(called, listed.names, listed.images, strict=True)
     ]
     request = Request(path=path_of(bundle), predictor=predictor, images=samples, source=source, options=options)
-    yield from DRAW[show](request)
+    with naming("--tap", "tap"):
+        yield from DRAW[show](request)

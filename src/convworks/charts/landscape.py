@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64
 from convworks.charts.axes import Panel, linear_ticks, number
 from convworks.charts.contours import contour
 from convworks.charts.drawing import PALETTE, Circle, Drawing, Line, Picture, Shape, Text, remark, row
+from convworks.charts.lettering import room
 
 SIDE, HIGH, GAP = 400.0, 260.0, 32.0
 LEFT, TOP, BELOW = 56.0, 76.0, 44.0
@@ -68,7 +69,7 @@ def surface(
     axes: tuple[str, str],
     path: Path | None = None,
 ) -> Drawing:
-    """Draw the loss in a plane, darker where it is higher, on a logarithmic scale with contour lines.
+    """Draw the loss in a plane, bluer where it is higher, on a logarithmic scale with contour lines.
 
     `note` is a line below the title.
     Losses of 0 and less have the colour of the smallest above 0; grey are those that are not finite. With a path, the
@@ -85,7 +86,7 @@ def surface(
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
         remark(0, NOTE, note, "start", size=11),
-        remark(0, KEY, f"{extent}, logarithmic scale; lines at equal ratios", "start"),
+        remark(0, KEY, f"{extent}, bluer where it is higher, logarithmic scale; lines at equal ratios", "start"),
         Picture(x=LEFT, y=TOP, width=SIDE, height=SIDE, pixels=_pixels(values[::-1], low, high)),
     ]
     # The middle of a pixel is its point: a grid of n points has n - 1 steps between the middles.
@@ -101,7 +102,7 @@ def surface(
     )
     for level in np.linspace(low, high, LEVELS + 2)[1:-1].tolist():
         for ends in contour(values, level):
-            shapes.append(Line(points=tuple(_on(inner, end, values.shape) for end in ends), stroke="ink", opacity=0.5))
+            shapes.append(Line(points=tuple(_on(inner, end, values.shape) for end in ends), stroke="ink", opacity=0.8))
     shapes += [remark(inner.across(tick), TOP + SIDE + 12, number(tick)) for tick in linear_ticks(*panel.x)]
     shapes += [remark(LEFT - 7, inner.up(tick), number(tick), "end") for tick in linear_ticks(*panel.y)]
     shapes.append(remark(LEFT + SIDE / 2, TOP + SIDE + 30, axes[0], size=11))
@@ -110,7 +111,8 @@ def surface(
         points = tuple((inner.across(a), inner.up(b)) for a, b in path.positions.tolist())
         shapes.append(Line(points=points, stroke="orange", width=2.2))
         shapes += [Circle(x=a, y=b, radius=3.6, fill="orange") for a, b in points]
-        shapes.append(Text(x=points[0][0] + 8, y=points[0][1], text=f"step {path.steps[0]:,}", size=11))
+        for (a, b), step in ((points[0], path.steps[0]), (points[-1], path.steps[-1])):
+            shapes.append(_beside(a, b, f"step {step:,}"))
     drawing = Drawing(width=LEFT + SIDE + 8, height=TOP + SIDE + BELOW, label=title, shapes=tuple(shapes))
     if path is None:
         return drawing
@@ -147,6 +149,12 @@ def plot(x: Sequence[float], curves: Sequence[Curve], *, title: str, across: str
         shapes.append(Line(points=((left, KEY), (left + 16, KEY)), stroke=curve.colour, width=2.2, dashed=curve.dashed))
         shapes.append(remark(left + 22, KEY, curve.name, "start", size=11))
     return Drawing(width=LEFT + SIDE + 8, height=TOP + HIGH + BELOW, label=title or across, shapes=tuple(shapes))
+
+
+def _beside(x: float, y: float, text: str) -> Text:
+    """Return text to the right of a point, or to its left where that would leave the plane."""
+    inside = x + 8 + room(text, 11) < LEFT + SIDE
+    return Text(x=x + 8 if inside else x - 8, y=y, text=text, size=11, anchor="start" if inside else "end")
 
 
 def _on(panel: Panel, point: tuple[float, float], shape: tuple[int, ...]) -> tuple[float, float]:

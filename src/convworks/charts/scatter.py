@@ -12,6 +12,8 @@ from convworks.charts.lettering import Number, shorten
 from convworks.charts.overlay import COLOURS
 
 MARGIN, RADIUS, NAMED, LONGEST = 14.0, 3.2, 30, 18
+#: Around a name, so that it is read on points, of which it hides few.
+HALO = tuple((dx, dy, "paper") for dx in (-1.6, 0.0, 1.6) for dy in (-1.6, 0.0, 1.6))
 
 
 def scatter(
@@ -42,5 +44,6 @@ def scatter(
         if own.any():
             x, y = float(np.median(across[own])), float(np.median(down[own]))
             name = shorten(classes[number], LONGEST)
-            shapes.append(Text(x=x, y=y, text=name, size=13, anchor="middle", bold=True))
+            for dx, dy, colour in (*HALO, (0.0, 0.0, "ink")):
+                shapes.append(Text(x=x + dx, y=y + dy, text=name, size=13, fill=colour, anchor="middle", bold=True))
     return Drawing(width=side, height=top + side, label=title, shapes=tuple(shapes))

@@ -46,7 +46,7 @@ def svg_file(drawing: Drawing) -> str:
     element = to_svg(drawing)
     width, height = drawing.width + 2 * MARGIN, drawing.height + 2 * MARGIN
     box = f'viewBox="{-MARGIN} {-MARGIN} {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-    style = f"svg {{ {_variables(PALETTE)} font-family: {FONT}; }}"
+    style = f"svg {{ {_variables(PALETTE)} font-family: {FONT}; }} .pixels {{ image-rendering: pixelated; }}"
     dark = f"@media (prefers-color-scheme: dark) {{ svg {{ {_variables(PALETTE | DARK)} }} }}"
     paper = f'<rect x="{-MARGIN}" y="{-MARGIN}" width="{width:g}" height="{height:g}" fill="var(--paper)"/>'
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" aria-label="{escape(drawing.label)}">'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from pathlib import Path
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.output_path import failure, output_path, picture_path
+from convworks.commands import repeated
 from convworks.config import assignment, to_json
 from convworks.console import counting, downloading
 from convworks.data.config import MAX_PIXELS, DataConfig
@@ -108,11 +108,11 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
         "epochs": EPOCHS,
         "sheet": str(path),
     }
-    changes = "".join(f" --set {shlex.quote(change)}" for change in overrides)
+    named = [] if recipe in OF_DATA else [recipe]
     lines = [
         f"{counted(len(chosen), 'image')} of {source.name} as augmented by {recipe} in {EPOCHS} epochs",
         f"contact sheet: {path}",
-        f"next: convworks train {'' if recipe in OF_DATA else f'{recipe} '}--data {shlex.quote(text)}{changes}",
+        f"next: {repeated(['train', *named], {'--data': text, '--set': list(overrides)})}",
     ]
     return Answer(values=values, text="\n".join(lines))
 
@@ -238,16 +238,16 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
     lines += notes
     if "sheet" in values:
         lines.append(f"contact sheet: {values['sheet']}")
-    sets = "".join(f" --set {change}" for change in changes)
+    options = {"--data": text, "--set": list(changes)}
     if overview.faults:
         remedies = {"repair or remove the damaged files": overview.damaged, "add the missing masks": overview.unpaired}
         lines.append(f"next: {', and '.join(remedy for remedy, files in remedies.items() if files)}")
     elif overview.masks is not None and not _trains(overview.masks):
         lines.append("next: add images with masks of other classes: training needs two")
     elif {TRAIN, ALL} & overview.totals.keys() and (labelled or overview.masks is not None):
-        lines.append(f"next: convworks train --data {shlex.quote(text)}{sets}")
+        lines.append(f"next: {repeated(['train'], options)}")
     elif {TRAIN, ALL} & overview.totals.keys():
-        lines.append(f"next: convworks train autoencoder/convolutional --data {shlex.quote(text)}{sets}")
+        lines.append(f"next: {repeated(['train', 'autoencoder/convolutional'], options)}")
     else:
         lines.append("next: convworks runs")
     return "\n".join(lines)

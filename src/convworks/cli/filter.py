@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any
 
 from convworks.cli.answer import Answer, table
 from convworks.cli.outputs import check_outputs, free_folder, unique_names
+from convworks.commands import repeated
 from convworks.console import counting
 from convworks.data.cache.memory import processors
 from convworks.data.config import DECODING, Decoding
@@ -156,6 +156,5 @@ def _text(answers: dict[str, Any], paths: Sequence[str], kernel: Kernel) -> str:
     lines.append(visible(f"side by side: {images[0]['side_by_side']}") + (", ..." if len(images) > 1 else ""))
     names = list(KERNELS)
     other = names[(names.index(kernel.name) + 1) % len(names)] if kernel.shows else "sharpen"
-    shown = " ".join(map(shlex.quote, paths[:3]))
-    lines.append(f"next: convworks filter {shown} --kernel {other}")
+    lines.append(f"next: {repeated(['filter', *paths[:3]], {'--kernel': other})}")
     return "\n".join(lines)

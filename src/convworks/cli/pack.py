@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from convworks.cli.answer import Answer
+from convworks.commands import repeated
 from convworks.console import counting, downloading
 from convworks.data.shards.pack import SIZE, pack
 from convworks.data.sources.open import open_source
@@ -39,7 +39,7 @@ def run(text: str, *, folder: Path | None, shard_size: str | None, others: Mappi
         f"{source.name}: {counted(packed.images, 'image')} in {counted(packed.shards, 'shard')}, "
         f"{packed.bytes / 2**20:,.1f} MiB",
         f"index: {packed.index}",
-        f"next: convworks data {shlex.quote(str(folder))}",
+        f"next: {repeated(['data', folder], {})}",
     ]
     return Answer(values=values, text="\n".join(lines))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 
 from convworks.cli.answer import Answer, table
 from convworks.cli.output_path import check_optional, failure
+from convworks.commands import repeated
 from convworks.console import clock, say
 from convworks.errors import InputError, nearest
 from convworks.metrics.spec import spec
@@ -151,15 +151,13 @@ def _next(runs: Sequence[Run], out: Path | None) -> str:
         return "next: convworks train"
     unfinished = next((run for run in runs if run.status in ("stopped", "killed")), None)
     if out is None and len(runs) > 1:
-        chosen = shlex.join([run.name for run in runs[:3]])
-        return f"next: convworks runs {chosen} --out curves.png"
-    if out is None and unfinished is not None:
-        return f"next: convworks train --resume {shlex.quote(unfinished.name)}"
+        return f"next: {repeated(['runs', *(run.name for run in runs[:3])], {'--out': 'curves.png'})}"
+    resumed = f"next: {repeated(['train'], {'--resume': unfinished.name})}" if unfinished else ""
+    if out is None and resumed:
+        return resumed
     usable = [run for run in runs if run.status == "finished"]
     if not usable:
-        return (
-            f"next: convworks train --resume {shlex.quote(unfinished.name)}" if unfinished else "next: convworks runs"
-        )
+        return resumed or "next: convworks runs"
     best = max(usable, key=lambda run: run.score)
     source = str(best.configuration["data"]["source"])
-    return f"next: {evaluate_command([best.name], source, '--out', errors_folder(best.name))}"
+    return f"next: {evaluate_command([best.name], source, errors_folder(best.name))}"

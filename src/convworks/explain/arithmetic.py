@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from convworks.errors import InputError, counted
+from convworks.errors import InputError, counted, naming
 from convworks.explain.attribution.explained import Subject
 from convworks.explain.attribution.named import class_number
 from convworks.explain.attribution.target import predicted
@@ -51,7 +51,8 @@ def explain_number(
     """
     loss, words = (None, "") if what == OUTPUT else _loss(predictor, subject, class_name)
     observation = observe(subject.network, subject.images[:1], loss)
-    explanation = _explained(observation, layer, index, what)
+    with naming("--unit", "layer", "parameter"):
+        explanation = _explained(observation, layer, index, what)
     return Number(explanation=_without_images(explanation, what), loss=observation.loss, loss_of=words)
 
 

@@ -26,7 +26,7 @@ from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.data.targets.samples import with_targets
-from convworks.errors import InputError, brief
+from convworks.errors import InputError, brief, naming
 from convworks.hardware import precision_name
 from convworks.inference.answers import collect
 from convworks.inference.averaged import AveragedRuntime
@@ -168,8 +168,9 @@ class Predictor:
     def tapped(self, taps: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the distinct taps, by default the one before the last layer; InputError for an unknown tap."""
         chosen = tuple(dict.fromkeys(taps)) or (default_cut(self.trained, encoder=not makes_logits(self.bundle.model)),)
-        for tap in chosen:
-            self.trained.tapped(tap)
+        with naming("--tap", "tap"):
+            for tap in chosen:
+                self.trained.tapped(tap)
         return chosen
 
     def predict_files(

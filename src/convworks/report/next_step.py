@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from convworks.commands import repeated
 from convworks.data.column import files_of
 from convworks.data.source import Split
 from convworks.data.sources.named import CATALOGUE
@@ -16,13 +17,12 @@ def predict_command(bundle: str | Path, split: Split, options: str = "") -> str:
     """Return the command that predicts the first image of a split; empty if its images are not files of their own."""
     files = (file for file in files_of(split.inputs) if isinstance(file, Path) and str(file).isprintable())
     file = next(files, None)
-    return "" if file is None else f"{shlex.join(['convworks', 'predict', str(bundle), nearby(file)])}{options}"
+    return "" if file is None else f"{repeated(['predict', bundle, nearby(file)], {})}{options}"
 
 
-def evaluate_command(bundles: Sequence[str | Path], data: str | Path, *options: object) -> str:
-    """Return the command that evaluates a bundle, or an ensemble, on a source."""
-    words = ["convworks", "evaluate", *bundles, "--data", nearby(data), *options]
-    return shlex.join(map(str, words))
+def evaluate_command(bundles: Sequence[str | Path], data: str | Path, out: Path | None = None) -> str:
+    """Return the command that evaluates a bundle, or an ensemble, on a source, with a report in `out`."""
+    return repeated(["evaluate", *bundles], {"--data": nearby(data), "--out": out})
 
 
 def nearby(path: str | Path) -> str:

@@ -66,7 +66,7 @@ def write_results(
     reported = outcomes.get("test") or outcomes["validation"]
     images = data.splits[reported.split].images
     following = predict_command(bundle, data.source.splits[reported.split], setup.task.words.options)
-    following = following or evaluate_command([bundle], setup.config.data.source, "--out", errors_folder(path))
+    following = following or evaluate_command([bundle], setup.config.data.source, errors_folder(path))
     resume = resume_command(path)
     validation = outcomes["validation"]
     if progress.statistics:

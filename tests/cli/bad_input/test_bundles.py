@@ -267,13 +267,16 @@ TRANSFER: Rows = {
         lambda p: ["transfer", "gone", "--data", p.folder()],
         "gone | does not exist | bundle",
     ),
-    "features of no tap": (lambda p: features(p, "--tap", "stage9"), "tap | 'stage9' | taps: stem, stage1"),
+    "features of no tap": (
+        lambda p: features(p, "--tap", "stage9"),
+        "--tap: there is no tap 'stage9' | taps: stem, stage1",
+    ),
     "features of no split": (lambda p: features(p, "--split", "tests"), "--split | 'tests' | it has: all"),
     "features pooled somehow": (lambda p: features(p, "--pool", "mean"), "--pool | 'mean' | average, max, none"),
     "features as a picture": (lambda p: features(p, "--out", "x.png"), "--out x.png | .npz or .parquet"),
     "probe of no tap": (
         lambda p: ["probe", p.bundle(), "--data", p.folder(), "--tap", "head.x"],
-        "tap | 'head.x' | taps: stem",
+        "--tap: there is no tap 'head.x' | taps: stem",
     ),
     "probe without labels": (
         lambda p: ["probe", p.bundle(), "--data", p.images("x")],

@@ -25,7 +25,7 @@ ROWS: Rows = {
     "a class by a number too large": (lambda place: explain(place, "--class", "7"), "--class: there is no class '7'"),
     "an unknown tap": (
         lambda place: explain(place, "--tap", "stage1.cnov"),
-        "tap: there is no tap 'stage1.cnov' (did you mean 'stage1.conv' | taps: stem",
+        "--tap: there is no tap 'stage1.cnov' (did you mean 'stage1.conv' | taps: stem",
     ),
     "a tap that is no map": (
         lambda place: explain(place, "--tap", "head.logits"),
@@ -33,7 +33,7 @@ ROWS: Rows = {
     ),
     "an unknown tap for all methods": (
         lambda place: explain(place, "--method", "all", "--tap", "stage1.cnov"),
-        "tap: there is no tap 'stage1.cnov' (did you mean 'stage1.conv' | taps: stem",
+        "--tap: there is no tap 'stage1.cnov' (did you mean 'stage1.conv' | taps: stem",
     ),
     "a tap that is no map, for all methods": (
         lambda place: explain(place, "--method", "all", "--tap", "head.logits"),
@@ -69,7 +69,7 @@ ROWS: Rows = {
     ),
     "a parameter that there is not": (
         lambda place: explain(place, "--unit", "stage1.conv.weigth:0,0,0,0", "--gradient"),
-        "stage1.conv has no parameter 'weigth' | weight",
+        "--unit: stages.stage1.conv has no parameter 'weigth' | weight",
     ),
     "a number beyond all": (
         lambda place: explain(place, "--unit", f"stage1.conv:{'9' * 5000}", "--method", "gradient"),
@@ -118,7 +118,19 @@ ROWS: Rows = {
     ),
     "a layer that there is not": (
         lambda place: explain(place, "--unit", "stage9.conv:0,0,0"),
-        "layer: there is no layer 'stage9.conv'",
+        "--unit: there is no layer 'stage9.conv' (did you mean 'stem.conv' | ?); layers: stem, stem.conv",
+    ),
+    "a layer that there is not, for a gradient": (
+        lambda place: explain(place, "--unit", "stage9.conv.weight:0,0,0,0", "--gradient"),
+        "--unit: there is no layer 'stage9.conv'",
+    ),
+    "a layer that there is not, for a map": (
+        lambda place: explain(place, "--unit", "stage1.cnov:0", "--method", "gradient"),
+        "--unit: there is no tap 'stage1.cnov' (did you mean 'stage1.conv' | taps: stem",
+    ),
+    "a layer that there is not, for Grad-CAM": (
+        lambda place: explain(place, "--unit", "stage1.cnov:0", "--method", "grad-cam", "--tap", "stem"),
+        "--unit: there is no tap 'stage1.cnov' (did you mean 'stage1.conv'",
     ),
     "a folder that is the bundle": (
         lambda place: explain(place, "--out", "bundle"),

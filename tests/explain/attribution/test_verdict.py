@@ -435,6 +435,14 @@ def test_insertion_and_deletion_are_judged_apart() -> None:
     assert replace(judged, verdicts=(both_ways, one_way)).chance == ""
 
 
+def test_a_promise_is_kept_within_a_bound_that_holds() -> None:
+    """No error is "within 0.00%", and rounding makes no bound smaller than the error."""
+    kept = Judged(title="", signed=True, promised="completeness", verdicts=(), weights=undecided(400), note="")
+    for error, bound in ((0.0, "0.01%"), (2e-7, "0.01%"), (1e-3, "0.10%"), (0.00141, "0.15%"), (0.25, "25.00%")):
+        judged = replace(kept, verdicts=(Verdict(promised="completeness", error=error),))
+        assert judged.promise == f"completeness within {bound}"
+
+
 def test_most_is_not_half() -> None:
     """A method that ranks one of two images is not said to fail on most of them."""
     good = Verdict(insertion=2.0, deletion=0.0, random_insertion=1.0, random_deletion=1.0)

@@ -60,6 +60,24 @@ def test_a_unit_that_needs_contrast_is_reached(network: Network) -> None:
     assert (preferred.responses > preferred.before).all()
 
 
+def test_what_surrounds_the_pixels_of_a_unit_does_not_make_its_image_rougher() -> None:
+    """The smoothing is over what the unit sees; as a mean over all, it lets the same unit's image be twice as rough."""
+    kernel = torch.randn(1, 1, 7, 7, generator=torch.Generator().manual_seed(0))
+    conv = nn.Conv2d(1, 1, 7, padding=3, bias=False)
+    conv.weight = nn.Parameter(kernel)  # of noise, with a faint edge
+    with torch.no_grad():
+        conv.weight[..., 4:] += 0.5
+        conv.weight[..., :3] -= 0.5
+    network = Network(stem=conv, stages={"same": nn.Identity()}, head=nn.Flatten())
+
+    def roughness(side: int) -> float:
+        images = maximise(network, layer_at(network, "stem"), [0], plain, (1, side, side), steps=100).images
+        middle = images[:, :, side // 2 - 3 : side // 2 + 4, side // 2 - 3 : side // 2 + 4]
+        return float(total_variation(middle))
+
+    assert roughness(16) < 1.5 * roughness(8)
+
+
 class Narrow(nn.Module):
     """Fires for images whose mean is within 0.01 of 0.5, strongest below it."""
 
@@ -75,6 +93,7 @@ def test_a_unit_that_fired_on_the_way_is_not_said_to_be_silent() -> None:
     assert preferred.before[0] > 0
     assert preferred.fires.tolist() == [True]
     torch.testing.assert_close(network.stem(preferred.images - 0.5).flatten(), preferred.responses)
+    assert preferred.responses[0] > preferred.before[0]  # it went back, and climbed on by smaller steps
 
 
 def test_the_central_unit_of_maps_and_of_vectors() -> None:

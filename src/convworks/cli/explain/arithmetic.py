@@ -10,7 +10,8 @@ import numpy as np
 
 from convworks.api.work import description_of
 from convworks.bundle.pretrained import locate
-from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.answer import Answer, table
+from convworks.commands import repeated
 from convworks.console import downloading, say
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import InputError

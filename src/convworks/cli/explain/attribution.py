@@ -12,8 +12,9 @@ from convworks.api.explain import DEFAULT
 from convworks.api.work import description_of
 from convworks.bundle.description import folder_of
 from convworks.bundle.pretrained import locate
-from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.answer import Answer, table
 from convworks.cli.outputs import check_outputs, unique_names
+from convworks.commands import repeated
 from convworks.console import downloading, say, stepping
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import InputError, visible
@@ -97,13 +98,18 @@ def run(
 
 
 def _lines(summary: Summary) -> list[str]:
+    from convworks.explain.attribution.curves import ORDERS
     from convworks.explain.attribution.page import HEADER, method_rows
+    from convworks.explain.attribution.verdict import MEASURES
 
     shown = list(zip(summary.names, summary.targets, summary.scores, strict=True))[:SHOWN]
     lines = [table(["image", "explained", "score"], [[name, target, f"{score:.4g}"] for name, target, score in shown])]
     if len(summary.names) > SHOWN:
         lines.append(f"and {len(summary.names) - SHOWN:,} more (--json lists them)")
-    lines += ["", table(HEADER, list(method_rows(summary))), "", *summary.remarks()]
+    key = f"in brackets: of insertion and deletion, the best of {ORDERS} random orders"
+    if any(each.weights.images for each in summary.by_method.values()):
+        key += f"; of {MEASURES[0]} to {MEASURES[-1]}, maps with random weights"
+    lines += ["", table(HEADER, list(method_rows(summary))), key, "", *summary.remarks()]
     lines += [
         visible(f"{name}, {method}: empty, {verdict.empty}")
         for method, each in summary.by_method.items()

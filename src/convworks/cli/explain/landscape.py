@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from convworks.cli.answer import Answer, repeated
+from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import LOOK
 from convworks.cli.options import Debug, Device, Json, Precision, Split
+from convworks.commands import repeated
 from convworks.errors import counted
 
 

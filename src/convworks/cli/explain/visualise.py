@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from convworks.cli.answer import Answer, repeated
+from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import LOOK
 from convworks.cli.options import Debug, Device, Json, MaxPixels, Overwrite, Split
 from convworks.cli.outputs import check_outputs, free_folder, unique_names
+from convworks.commands import repeated
 from convworks.errors import InputError, visible
 from convworks.explain.features.views.options import VIEWS, Options, check_options
 

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from convworks.cli.answer import Answer, percent, repeated, table
+from convworks.cli.answer import Answer, percent, table
 from convworks.cli.commands import app
 from convworks.cli.help import COMPARE
 from convworks.cli.options import Debug, Device, Json, Split
 from convworks.cli.output_path import attempt
+from convworks.commands import repeated
 from convworks.metrics.spec import spec
 
 Answered = Annotated[Path, typer.Argument(help="The folder of a bundle or a run, or a predictions.csv.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convworks.api.work import check_computed, description_of, protected, runtimes
-from convworks.cli.answer import Answer, repeated
+from convworks.cli.answer import Answer
 from convworks.cli.inference.measured import compared, comparison, measure, share_line, share_measured, written_macs
 from convworks.cli.metrics import accuracy_line
 from convworks.cli.output_path import attempt
+from convworks.commands import repeated
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
@@ -194,7 +194,7 @@ def _next(
         return following
     if predictor.task.judged and options["--protocol"] is None:
         return repeated(evaluate, options | {"--protocol": f"{CENTER},flip"})
-    return shlex.join(["convworks", "data", options["--data"]])
+    return repeated(["data", options["--data"]], {})
 
 
 def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from convworks.api.work import description_of
 from convworks.bundle.description import RUN_RECORD
-from convworks.cli.answer import repeated
+from convworks.commands import repeated
 from convworks.models import NAMES
 
 FEW = 8  # paths that fit into a recommended command

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from convworks.api.transfer import probe
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.output_path import failure, picture_path
+from convworks.commands import repeated
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.sources.open import open_source
@@ -52,7 +52,7 @@ def run(
         "",
         f"best on validation: {best}",
         *([f"curve: {values['curve']}"] if "curve" in values else []),
-        f"next:  {shlex.join(['convworks', 'transfer', bundle, '--data', data, '--cut', best])}",
+        f"next:  {repeated(['transfer', bundle], {'--data': data, '--cut': best})}",
     ]
     return Answer(values=values, text="\n".join(lines), error=error)
 

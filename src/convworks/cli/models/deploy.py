@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
+from convworks.commands import repeated
 from convworks.errors import InputError, counted
 from convworks.metrics.spec import METRICS
 from convworks.models.published.peers import RUN
@@ -77,5 +77,5 @@ def _lines(values: dict[str, Any]) -> list[str]:
     return [
         *lines,
         f"file: {', '.join(values['files'])}",
-        f"next: convworks predict {shlex.quote(values['file'])} IMAGE...",
+        f"next: {repeated(['predict', values['file']], {})} IMAGE...",
     ]

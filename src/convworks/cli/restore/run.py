@@ -10,8 +10,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.answer import Answer, table
 from convworks.cli.outputs import check_outputs, unique_names
+from convworks.commands import repeated
 from convworks.console import say
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, InputError, counted, visible

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convworks.errors import InputError
+from convworks.errors import InputError, naming
 from convworks.explain.attribution.passes import forward_backward, in_chunks, outputs_of
 from convworks.explain.attribution.target import Target
 from convworks.layers.cut import end_of_encoder
@@ -48,7 +48,8 @@ def grad_cam(network: nn.Module, images: Images, target: Target, *, taps: Sequen
 
 def weighted_maps(network: nn.Module, images: Images, target: Target, taps: Sequence[str]) -> list[Coarse]:
     """Return at each tap the sum of its maps, each times the mean of its gradient, before it is rectified."""
-    passed = forward_backward(network, images, target, taps=taps)
+    with naming("--tap", "tap"):
+        passed = forward_backward(network, images, target, taps=taps)
     maps = []
     for tap in taps:
         activation, message = passed.activations[tap], passed.messages[tap]

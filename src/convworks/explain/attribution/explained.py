@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from convworks.data.decode.any_image import list_images
 from convworks.data.decode.decode import probe
-from convworks.errors import InputError
+from convworks.errors import InputError, naming
 from convworks.explain.attribution.attribute import STEPS, Attributions, Report, attribute, with_activation
 from convworks.explain.attribution.methods import METHODS, with_taps
 from convworks.explain.attribution.named import class_number, parse_unit
@@ -197,9 +197,9 @@ def target_of(
         if class_name is not None or pixel is not None:
             raise InputError("--unit", "is explained instead of a class", "leave out --class and --pixel")
         tap, index = parse_unit(unit)
-        return unit_target(unit, index, outputs_of(subject.network, subject.images[:1], tap), tap=tap).rows(
-            torch.zeros(len(subject.images), dtype=torch.long)
-        )
+        with naming("--unit", "tap"):
+            values = outputs_of(subject.network, subject.images[:1], tap)
+        return unit_target(unit, index, values, tap=tap).rows(torch.zeros(len(subject.images), dtype=torch.long))
     if not predictor.classes:
         reason = f"{predictor.task.does}: it has no classes"
         raise InputError(predictor.bundle.model.name, reason, "name a unit: --unit TAP:c,y,x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +37,10 @@ class Judged:
         errors = [each.error for each in self.verdicts if each.error is not None and not each.empty]
         if not self.promised or not errors:
             return "-" if self.promised else "none"
-        return f"{self.promised} within {max(errors):.2%}" if all(error <= 1 for error in errors) else "not kept"
+        if not all(error <= 1 for error in errors):
+            return "not kept"
+        # Rounded up, as it is a bound; the rounding before keeps 0.1 % what it is.
+        return f"{self.promised} within {max(1, math.ceil(round(max(errors) * 1e4, 6))) / 1e4:.2%}"
 
 
 def against_chance(inserts: bool, deletes: bool) -> str:

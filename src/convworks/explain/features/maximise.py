@@ -53,8 +53,10 @@ def maximise(
     """Climb the response of the central unit of some channels of a layer, from smooth noise.
 
     `reads` turns images of `shape` (c, h, w) in 0 to 1 into what the network reads. Regularisers: Fourier coefficients
-    divided by frequency, total variation, and a random shift in every step. A unit that is silent has no gradient to
-    climb (a ReLU below 0), so each begins with noise to which it responds, the smoothest of STARTS images.
+    divided by frequency, total variation, and a random shift in every step. The total variation is a mean over as many
+    pixels as a unit sees: over the whole image, it would be next to nothing for an early one. A unit that is silent has
+    no gradient to climb (a ReLU below 0), so each begins with noise to which it responds, the smoothest of STARTS
+    images.
     """
     device = next(network.parameters()).device
     parts = []
@@ -67,7 +69,8 @@ def maximise(
                 return central(outputs_at(network, layer, reads(images)))
 
             noise = _beginnings(responses, some, shape, generator)
-            parts.append(_climb(responses, some, noise, steps, generator))
+            seen = _seen(responses, shape, device, seed)
+            parts.append(_climb(responses, some, noise, SMOOTHNESS / seen, steps, generator))
             if report is not None:
                 report(min(first + CHANNELS_AT_ONCE, len(channels)), len(channels))
     return Preferred(
@@ -88,8 +91,29 @@ def _beginnings(
     return drawn[0].replaced(torch.cat([noise.coefficients for noise in drawn])[chosen])
 
 
+def _seen(responses: Responses, shape: tuple[int, int, int], device: torch.device, seed: int) -> float:
+    """Return the fraction of the pixels that the central units of a layer see, each counted as far as it matters.
+
+    As many pixels of one gradient would have the sum of squares and of fourth powers (the participation ratio). Random
+    signs at the channels stand for all of them (field.py). Where the gradient is 0, it is 1.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pixels = Spectrum((DRAWS, *shape), generator, SPREADS[-1]).to(device).images().detach().requires_grad_()
+    with torch.enable_grad():
+        values = responses(pixels)
+        signs = torch.randint(0, 2, values.shape, generator=generator).to(values) * 2 - 1
+        (gradient,) = torch.autograd.grad((values * signs).sum(), pixels)
+    energy = gradient.square().mean((0, 1)).double()
+    return float(energy.sum() ** 2 / energy.square().sum() / energy.numel()) if energy.any() else 1.0
+
+
 def _climb(
-    responses: Responses, channels: Tensor, spectrum: Spectrum, steps: int, generator: torch.Generator
+    responses: Responses,
+    channels: Tensor,
+    spectrum: Spectrum,
+    smoothness: float,
+    steps: int,
+    generator: torch.Generator,
 ) -> Preferred:
     optimizer = torch.optim.Adam([spectrum.coefficients], lr=RATE)
     each = torch.arange(len(channels), device=channels.device)
@@ -100,9 +124,9 @@ def _climb(
     with torch.no_grad():
         fired = spectrum.images()
         before = own(fired)
-    strength = before
+    strength, kept = before, spectrum.coefficients.detach().clone()
     reach = [max(1, round(length * JITTER)) for length in fired.shape[2:]]
-    for _ in range(steps):
+    for step in range(steps):
         shift = [int(torch.randint(-far, far + 1, (), generator=generator)) for far in reach]
         images = spectrum.images()
         shifted = images.roll(shift, dims=(2, 3))
@@ -110,11 +134,16 @@ def _climb(
         with torch.no_grad():  # the last image to which each responds, in case that the climb leaves the slope
             fires = climbed > 0
             fired, strength = _where(fires, shifted, fired), _where(fires, climbed, strength)
+            kept = _where(fires | (strength <= 0), spectrum.coefficients, kept)
         # Relative to the response, so that layers of any scale are regularised alike.
-        size = climbed.detach().abs().clamp_min(1e-3)
-        objective = (climbed - SMOOTHNESS * size * total_variation(images)).sum()
+        size = climbed.detach().abs()
+        # Weak at first: what a unit responds to in noise would be smoothed away before the response has grown.
+        weight = smoothness * min(1.0, 2 * (step + 1) / steps)
+        objective = (climbed - weight * size * total_variation(images)).sum()
         optimizer.zero_grad()
         (-objective).backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():  # one that left the slope goes back, to climb on by what is left of its momentum
+            spectrum.coefficients.copy_(kept)
         optimizer.step()
     with torch.no_grad():
         images = spectrum.images()

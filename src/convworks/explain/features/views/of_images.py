@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convworks.charts.drawing import Drawing, Line, Picture, Shape, Text, remark
+from convworks.charts.drawing import Drawing, Line, Picture, Rectangle, Shape, Text, remark
 from convworks.charts.grid import colour_tile, grid, rgba, signed_tile, strongest_of
 from convworks.charts.signed import signed_picture
 from convworks.console import counting
@@ -83,7 +83,9 @@ def draw_field(request: Request) -> Iterator[Shown]:
         }
         yield Shown(
             name=f"{sample.name}-field",
-            drawing=_field_drawing(pixels, field, f"Receptive field of unit {row},{column} of {layer.name}"),
+            drawing=_field_drawing(
+                pixels, field, f"Receptive field of unit {row},{column} of {layer.name}", sample.name
+            ),
             arrays={"gradient": field.gradient.cpu().numpy()},
             values=values,
             lines=[line],
@@ -138,26 +140,28 @@ def _read(sample: Sample) -> str:
     return f"{visible(sample.name)} (read at {'x'.join(map(str, sample.pixels.shape[1:]))})"
 
 
-def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str) -> Drawing:
+def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str, name: str) -> Drawing:
     """Draw the image with both boxes, and the gradient beside it."""
     gradient = field.gradient.cpu().numpy()
     heat = rgba(signed_picture(gradient.astype(np.float32), strongest_of(gradient)))
     height, width = pixels.shape[:2]
     scale = WHOLE / max(height, width)
-    wide, high, top = width * scale, height * scale, 52.0
+    wide, high, top = width * scale, height * scale, 64.0
     blue = "what counts" if field.counting else "nothing counts"
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
-        remark(0, 34, f"orange: what it can see; blue: {blue}", "start", size=11),
-        remark(wide + 24, 34, "gradient, root mean square", "start", size=11),
+        remark(0, 30, name, "start", size=11),
+        remark(0, 47, f"orange: what it can see; blue: {blue}", "start", size=11),
+        remark(wide + 24, 47, "gradient, root mean square", "start", size=11),
     ]
     for left, picture in ((0.0, colour_tile(pixels).pixels), (wide + 24, heat)):
-        shapes.append(Picture(x=left, y=top, width=wide, height=high, pixels=picture))
+        frame = Rectangle(x=left - 1, y=top - 1, width=wide + 2, height=high + 2, fill="grid")  # pixels may be white
+        shapes += [frame, Picture(x=left, y=top, width=wide, height=high, pixels=picture)]
         for spans, colour, line in ((field.spans, "orange", 5.0), (field.counting, "blue", 2.0)):  # both show if equal
             if spans:
                 corners = _corners(spans, left, top, scale, (height, width))
                 shapes.append(Line(points=corners, stroke=colour, width=line))
-    return Drawing(width=max(2 * wide + 24, 440), height=top + high, label=title, shapes=tuple(shapes))
+    return Drawing(width=max(2 * wide + 26, 440), height=top + high + 2, label=title, shapes=tuple(shapes))
 
 
 def _corners(

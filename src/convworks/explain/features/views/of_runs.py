@@ -19,10 +19,11 @@ SHOWN, ROWS, SIDE = 12, 12, 56.0  # channels and checkpoints in the picture
 
 
 def draw_history(request: Request) -> Iterator[Shown]:
-    """Show a row for each checkpoint: kernels of the first convolution, or for each image maps of the last stage.
+    """Show kernels of the first convolution, or for each image maps of the last stage: a row for each checkpoint.
 
-    A kernel with more than one input channel is shown in colour if there are three, else by its first channel. The
-    network of one checkpoint is in memory at a time.
+    Of many checkpoints ROWS are drawn, evenly from the first to the last; the arrays hold all. A kernel with more than
+    one input channel is shown in colour if there are three, else by its first channel. The network of one checkpoint is
+    in memory at a time.
     """
     saved = checkpoints_of(request.path, request.network, "--show history", least=2)
     if not request.images:
@@ -53,6 +54,8 @@ def _shown(
     chosen = request.chosen(layer, count, SHOWN)
     what = "maps" if image else "kernels"
     rows = sorted({round(row) for row in np.linspace(0, len(steps) - 1, min(ROWS, len(steps))).tolist()})
+    drawn = [steps[row] for row in rows]
+    fewer = f"{len(rows)} of {len(steps)} checkpoints" if len(rows) < len(steps) else ""
     tiles = [
         colour_tile(in_colour(each[channel], scale)) if inputs == COLOURS else signed_tile(each[channel, 0], scale)
         for each in values[rows]
@@ -64,15 +67,18 @@ def _shown(
         side=SIDE,
         title=f"{what.capitalize()} of {layer.name} over the run",
         remarks=[
-            f"{image + '; ' if image else ''}one row a checkpoint, one scale for all",
+            f"{image + '; ' if image else ''}one row a checkpoint, one scale for all{', ' + fewer if fewer else ''}",
             *([f"input channel 0 of {inputs}"] if inputs not in (1, COLOURS) else []),
             *left_out(len(chosen), count, what),
         ],
-        rows=[f"step {steps[row]:,}" for row in rows],
+        rows=[f"step {step:,}" for step in drawn],
         scale=scale,
     )
     moved = float(np.abs(values[-1] - values[0]).max())
-    line = f"{layer.name}: {count} {what} at {len(steps)} checkpoints; the largest change is {moved:.3g}"
+    lines = [f"{layer.name}: {count} {what} at {len(steps)} checkpoints; the largest change is {moved:.3g}"]
+    if fewer:
+        listed = ", ".join(f"{step:,}" for step in drawn)
+        lines.append(f"drawn: {fewer}, those of steps {listed}; the numbers (.npz) are of all")
     return Shown(
         name=f"{image}-history" if image else "history",
         drawing=drawing,
@@ -80,8 +86,9 @@ def _shown(
         values={
             "layer": layer.name,
             "steps": list(steps),
+            "drawn": drawn,
             "largest_change": moved,
             **({"image": image} if image else {}),
         },
-        lines=[line],
+        lines=lines,
     )

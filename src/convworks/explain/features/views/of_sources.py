@@ -99,8 +99,11 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
     plane = {"Principal components": principal(features), "t-SNE": tsne(features, request.seed)}
     labels = kept.labels if kept.labels.ndim == 1 else np.full(len(kept), -1)
     classes = request.source.classes if request.source else ()
+    shown = f"{len(kept):,} of {len(split):,} images of {request.source.name if request.source else ''} ({name})"
+    about = {"Principal components": f"{layer.name}; {shown}", "t-SNE": "distances between clusters mean nothing"}
     drawings = [
-        scatter(each.points, labels, classes, title=title, remarks=[_words(each)]) for title, each in plane.items()
+        scatter(each.points, labels, classes, title=title, remarks=[about[title], _words(each)])
+        for title, each in plane.items()
     ]
     drawing = row(drawings, 28.0, f"Features of {layer.name} in the plane")
     yield Shown(
