@@ -63,8 +63,15 @@ def test_a_folder_becomes_pictures_curves_and_a_page(photos: Path, capsys: pytes
     page = Path("restored/report.html").read_text()
     for words in ("before", "after", "difference", "held-out", "convworks restore denoise photos"):
         assert words in page
-    assert "Fits were ended earlier by the number of iterations." in page
-    assert "Stopped by" not in page
+    assert "Ended by the number of iterations, before the rule (held-out) did." in page
+    assert row["why"] == "ended by the number of iterations, before the rule (held-out) did"
+    assert "are not fitted" not in page  # the reason of the rule
+
+
+def test_the_answer_says_what_ended_the_fits(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["restore", "denoise", "photos", *FEW]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "ended by the number of iterations, before the rule (held-out) did" in lines
 
 
 def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

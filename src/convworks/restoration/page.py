@@ -22,9 +22,11 @@ from convworks.pages.numbers import digest, duration
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
+from convworks.restoration.ending import ending
 from convworks.restoration.problems import PROBLEMS
+from convworks.restoration.request import Request
 from convworks.restoration.result import averaged
-from convworks.restoration.rules import DIVERGED, HELD_OUT, ITERATIONS, MOVING_VARIANCE, SHARE, TIME
+from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE
 
 Pixels = UInt8[np.ndarray, "h w c"]
 LARGEST = 720  # pixels of the side of a picture on the page
@@ -37,13 +39,6 @@ RATIO = Chart(
     ),
 )
 LOSS = Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),))
-#: What ends fits before their rule.
-EARLY = {
-    ITERATIONS: "the number of iterations",
-    SHARE: "the time that another run needs",
-    TIME: "the time",
-    DIVERGED: "divergence",
-}
 #: What each rule looks at.
 RULE_CHARTS = {
     HELD_OUT: Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
@@ -127,12 +122,10 @@ def summary(record: Mapping[str, Any]) -> str:
 
 
 def stopping(record: Mapping[str, Any]) -> str:
-    """Return which rule stopped the fits and what it does, or what ended them earlier."""
-    rule, ends, runs = record["stop"], {fit["ended"] for fit in record["fits"]}, averaged(record["fits"])
-    early = " and ".join(words for end, words in EARLY.items() if end in ends - {rule})
-    text = f"{'The rule is' if early else 'Stopped by'} {rule}: {record['why']}."
-    if early:
-        text += f" {'Some fits' if rule in ends else 'Fits'} were ended earlier by {early}."
+    """Return what ended the fits, and how many runs the picture is the mean of."""
+    request, runs = Request(problem=record["problem"], stop=record["stop"]), averaged(record["fits"])
+    words = ending(request, {fit["ended"] for fit in record["fits"]})
+    text = f"{words[0].upper()}{words[1:]}."
     return f"{text} This is the mean of {runs} runs." if runs > 1 else text
 
 
