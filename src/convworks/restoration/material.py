@@ -85,7 +85,8 @@ def read_material(name: str, image: Any, request: Request, *, mask: Any = None, 
     if several_frames:
         notes.append("has several frames or pages: only the first is restored")
     if deep:
-        levels = counted(len(np.unique(pixels)), "grey level" if pixels.shape[2] == 1 else "level")
+        used = np.reshape(to_image(pixels).histogram(), (pixels.shape[2], -1)).any(0)
+        levels = counted(int(used.sum()), "grey level" if pixels.shape[2] == 1 else "level")
         notes.append(f"has more than 8 bits a channel: restored with 8, in which it has {levels}")
     known = None
     if request.table.composed:
