@@ -71,6 +71,16 @@ def test_the_minutes_of_a_refusal_are_enough(
     assert height >= min(side, 64)
 
 
+@pytest.mark.parametrize(("minutes", "size"), [(0.5, (40, 760)), (0.2, (760, 40))])
+def test_a_narrow_picture_keeps_its_proportions_or_is_refused(minutes: float, size: tuple[int, int]) -> None:
+    """It cannot be reduced to less than 33 pixels on a side."""
+    with pytest.raises(convworks.InputError, match=r"is too little: 400 iterations of 20,69\d pixels"):
+        planned(size, 0.1)
+    height, width = planned(size, minutes)
+    assert (height, width) == size or min(height, width) < 40
+    assert height / width == pytest.approx(size[0] / size[1], rel=0.03)
+
+
 @pytest.mark.parametrize("size", [(769, 769), (600, 800), (2_000, 1_100)])
 def test_what_tiles_share_is_part_of_the_cost(size: tuple[int, int]) -> None:
     """Each tile needs the 400 iterations that are enough."""

@@ -56,8 +56,10 @@ def plan(material: Material, request: Request, computation: Computation, budget:
     cost = enough * request.samples * seconds_per_pixel(computation, request.fitting, (tile.height, tile.width))
     affordable = USABLE * budget.left / cost
     pixels = fitted_pixels(material, size, scale)
-    # An image that is reduced to be enlarged has less in it than bicubic interpolation of the whole.
-    least = pixels if scale > 1 else min(pixels, max(LEAST, smallest) ** 2)
+    # An image that is reduced to be enlarged has less in it than bicubic interpolation of the whole. A narrow one is
+    # reduced only as far as its proportions allow.
+    narrowest = math.ceil(pixels * (smallest / min(size)) ** 2)
+    least = pixels if scale > 1 else min(pixels, max(LEAST**2, narrowest))
     if affordable < least:
         spent, seconds = budget.spent, cost * least / USABLE
         reason = (
