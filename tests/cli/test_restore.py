@@ -66,6 +66,10 @@ def test_a_folder_becomes_pictures_curves_and_a_page(photos: Path, capsys: pytes
     assert "Ended by the number of iterations, before the rule (held-out) did." in page
     assert row["why"] == "ended by the number of iterations, before the rule (held-out) did"
     assert "are not fitted" not in page  # the reason of the rule
+    assert "<title>2 images denoised" in page
+    before, after = (np.mean([each[name] for each in found["images"]]) for name in ("psnr_before", "psnr"))
+    assert f"{after:.2f}<small>dB</small>" in page
+    assert f"PSNR after, {before:.2f} dB before, on average." in page
 
 
 def test_the_answer_says_what_ended_the_fits(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,3 +37,12 @@ def test_the_row_nearest_to_the_kept_iteration_is_marked(best: int, row: int) ->
     """The ratio to the truth, which decides nothing, is best at 10."""
     assert marks(best) == marks(row)
     assert len({str(marks(each)) for each in RATIOS}) == len(RATIOS)
+
+
+@pytest.mark.parametrize(("after", "words"), [(28, "from -100 (blue) to 100 (orange)"), (129, "from -1 (blue) to 1")])
+def test_a_difference_says_what_its_colours_mean(after: int, words: str) -> None:
+    fit = {"part": PART, "iterations": 36, "best_iteration": 36, "ended": "iterations", "averaged": True, "seconds": 1}
+    record = {"problem": "denoise", "stop": "held-out", "restored_size": [24, 24], "seconds": 1.0, "psnr": None}
+    images = [np.full_like(GREY, after)]
+    options: dict[str, Any] = {"record": {**record, "fits": [fit]}, "curve": (), "notes": (), "clean": None}
+    assert words in str(page.section("x", before=GREY, images=images, **options).body)

@@ -71,7 +71,7 @@ def restore_files(
         names = [Path(file).name for row in restored for file in row["files"]][: page.MOST]
         failed = [row for row in rows if isinstance(row, ConvworksError)]
         does = request.problem
-        page.write(report, sections, problem=does, count=len(restored), command=command, files=names, failed=failed)
+        page.write(report, sections, problem=does, records=restored, command=command, files=names, failed=failed)
     return rows
 
 

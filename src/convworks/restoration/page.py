@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from convworks.charts.curves import Chart, Series, panels
 from convworks.charts.signed import signed_picture, signed_scale
 from convworks.data.decode.decode import to_image
-from convworks.errors import ConvworksError
+from convworks.errors import ConvworksError, counted
 from convworks.pages import blocks
 from convworks.pages.blocks import Section
 from convworks.pages.mistakes import thumbnail
@@ -65,9 +66,11 @@ def section(
     if clean is not None:
         titled["clean"] = _shown(clean)
     if not PROBLEMS[record["problem"]].composed:
-        titled["difference: after - before"] = _difference(before, images[0])
+        title, picture = _difference("before", before, images[0])
+        titled[title] = picture
     elif clean is not None:
-        titled["difference: after - clean"] = _difference(clean, images[0])
+        title, picture = _difference("clean", clean, images[0])
+        titled[title] = picture
     lines = [*notes, stopping(record)]
     if len(record["fits"]) > 1:
         lines.append("The curves are those of the first fit; the curve file has all of them.")
@@ -90,18 +93,16 @@ def write(
     sections: Sequence[Section],
     *,
     problem: str,
-    count: int,
+    records: Sequence[Mapping[str, Any]],
     command: str,
     files: Sequence[str],
     failed: Sequence[ConvworksError],
 ) -> None:
     """Write the page; `files` lists others in its folder, `failed` says which images could not be restored."""
-    plural, each = ("s", "each ") if count > 1 else ("", "")
-    words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, {each}by a network that has seen no other"])
     blocks.write_page(
         path,
-        title=f"{count} restored image{plural}",
-        headline=blocks.headline(f"{count:,}", words=words, beside=Markup("")),
+        title=f"{counted(len(records), 'image')} {PROBLEMS[problem].does}",
+        headline=_headline(records),
         sections=[
             *sections[:MOST],
             *([Section(anchor="failed", title="Not restored", body=_failed(failed))] if failed else []),
@@ -109,6 +110,18 @@ def write(
         ],
         beside=files,
     )
+
+
+def _headline(records: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return what the images have come to, if the truth is known of all, and what no image needed."""
+    by = f"{'Each' if len(records) > 1 else 'Restored'} by a network that has seen no other image."
+    ratios = [fmean(record["psnr"]) for record in records if record["psnr"] is not None]
+    if len(ratios) < len(records):
+        return blocks.paragraphs([by])
+    before = fmean(record["psnr_before"] for record in records)
+    average = ", on average" if len(records) > 1 else ""
+    words = blocks.paragraphs([f"PSNR after, {before:.2f} dB before{average}. {by}"])
+    return blocks.headline(f"{fmean(ratios):.2f}", unit="dB", words=words, beside=Markup(""))
 
 
 def summary(record: Mapping[str, Any]) -> str:
@@ -158,9 +171,10 @@ def _shown(pixels: Pixels) -> Thumbnail:
     return thumbnail(picture)
 
 
-def _difference(before: Pixels, after: Pixels) -> Thumbnail:
-    """Return the difference in grey levels, averaged over channels: blue is darker, orange brighter."""
-    values = (after.astype(np.float32) - before).mean(2)
-    picture = signed_picture(values, signed_scale(values, float(np.abs(values).max()))).convert("RGB")
+def _difference(name: str, other: Pixels, after: Pixels) -> tuple[str, Thumbnail]:
+    """Return the difference in grey levels, averaged over channels, and its title: what colours mean."""
+    values = (after.astype(np.float32) - other).mean(2)
+    scale = signed_scale(values, float(np.abs(values).max()))
+    picture = signed_picture(values, scale).convert("RGB")
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
-    return thumbnail(picture)
+    return f"difference: after - {name}, from -{scale:.0f} (blue) to {scale:.0f} (orange) of 255", thumbnail(picture)
