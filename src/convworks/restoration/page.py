@@ -60,7 +60,8 @@ def section(
     notes: Sequence[str],
 ) -> Section:
     """Return the section of a restored picture."""
-    titled = {"before": _shown(before)}
+    enlarged = record["restored_size"] != record["size"]
+    titled = {"before, by bicubic interpolation" if enlarged else "before": _shown(before)}
     for number, image in enumerate(images, start=1):
         titled["after" if len(images) == 1 else f"sample {number}"] = _shown(image)
     if clean is not None:
@@ -71,7 +72,7 @@ def section(
     elif clean is not None:
         title, picture = _difference("clean", clean, images[0])
         titled[title] = picture
-    lines = [*notes, stopping(record)]
+    lines = [*(_sentence(note) for note in notes), stopping(record)]
     if len(record["fits"]) > 1:
         lines.append("The curves are those of the first fit; the curve file has all of them.")
     body = pictures(name, titled, line=summary(record), notes=lines)
@@ -138,8 +139,12 @@ def stopping(record: Mapping[str, Any]) -> str:
     """Return what ended the fits, and how many runs the picture is the mean of."""
     request, runs = Request(problem=record["problem"], stop=record["stop"]), averaged(record["fits"])
     words = ending(request, {fit["ended"] for fit in record["fits"]})
-    text = f"{words[0].upper()}{words[1:]}."
+    text = _sentence(words)
     return f"{text} This is the mean of {runs} runs." if runs > 1 else text
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _failed(errors: Sequence[ConvworksError]) -> Markup:
