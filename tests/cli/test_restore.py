@@ -63,8 +63,19 @@ def test_a_folder_becomes_pictures_curves_and_a_page(photos: Path, capsys: pytes
     page = Path("restored/report.html").read_text()
     for words in ("before", "after", "difference", "held-out", "convworks restore denoise photos"):
         assert words in page
-    assert "Fits were ended earlier by the number of iterations." in page
-    assert "Stopped by" not in page
+    assert "Ended by the number of iterations, before the rule (held-out) did." in page
+    assert row["why"] == "ended by the number of iterations, before the rule (held-out) did"
+    assert "are not fitted" not in page  # the reason of the rule
+    assert "<title>2 images denoised" in page
+    before, after = (np.mean([each[name] for each in found["images"]]) for name in ("psnr_before", "psnr"))
+    assert f"{after:.2f}<small>dB</small>" in page
+    assert f"PSNR after, {before:.2f} dB before, on average." in page
+
+
+def test_the_answer_says_what_ended_the_fits(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["restore", "denoise", "photos", *FEW]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "ended by the number of iterations, before the rule (held-out) did" in lines
 
 
 def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +206,36 @@ def test_what_replaces_a_result_and_is_interrupted_is_resumed(
     assert resumed["images"][0]["seed"] == int(seed)
     answer(capsys, *again, "--out", "whole")
     assert Path("out/0.png").read_bytes() == Path("whole/0.png").read_bytes()
+
+
+@pytest.mark.parametrize("at", ["finished", "unfinished"])
+def test_pictures_after_the_one_that_was_interrupted_are_replaced_by_resuming(
+    at: str, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C comes while the first of two is replaced by one of another seed."""
+    words = ["denoise", "photos", *FEW, "--minutes", "60", "--precision", "float32", "--out", "out"]
+    if at == "finished":
+        answer(capsys, *words)
+    else:
+        interrupted(["denoise", "photos/1.png", *words[2:]], 3, monkeypatch)
+        answer(capsys, "denoise", "photos/0.png", *words[2:])
+    again = [*words, "--seed", "1"]
+    interrupted([*again, "--overwrite"], 3, monkeypatch)
+    resumed = answer(capsys, *again, "--resume")
+    assert [row["seed"] for row in resumed["images"]] == [1, 1]
+    answer(capsys, *again, "--out", "whole")
+    for name in ("0.png", "1.png"):
+        assert Path("out", name).read_bytes() == Path("whole", name).read_bytes()
+    assert {path.name for path in Path("out").iterdir()} == {path.name for path in Path("whole").iterdir()}
+
+
+def test_what_cannot_be_replaced_stays(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["denoise", "photos", *FEW, "--out", "out"]
+    answer(capsys, *words)
+    before = {path: path.read_bytes() for path in Path("out").glob("1*")}
+    Path("photos/1.png").write_text("no picture")
+    assert run(["restore", *words, "--overwrite", "--seed", "1"]) == 1
+    assert {path: path.read_bytes() for path in Path("out").glob("1*")} == before
 
 
 def test_one_damaged_picture_does_not_stop_the_others(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,4 +48,4 @@ def test_the_snippet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     whole = convworks.restore
     monkeypatch.setattr(convworks, "restore", lambda *images, **options: whole(*images, **{**options, **SMALL}))
     exec(SNIPPET, {})
-    assert "(16, 16, 3) held-out" in capsys.readouterr().out
+    assert "(16, 16, 3) ended by the number of iterations" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import convworks
@@ -41,11 +42,34 @@ def test_a_reduced_picture_has_the_means_of_known_pixels(factor: int) -> None:
             assert reduced.pixels[row, column] == pytest.approx(known.mean(0), abs=0.51)
 
 
-def test_a_mask_may_be_an_array_of_booleans() -> None:
-    mask = DRAW.integers(0, 2, (SIDE, SIDE)) > 0
+MASK = DRAW.integers(0, 2, (SIDE, SIDE)) > 0
+TENSOR = torch.from_numpy(MASK)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        MASK,
+        MASK[:, :, None],
+        255 * MASK.astype(np.uint8),
+        TENSOR,
+        TENSOR[None],
+        255 * TENSOR.to(torch.uint8),
+        255 * TENSOR.to(torch.uint8)[None],
+        TENSOR.float(),
+    ],
+    ids=["bool", "bool h w 1", "uint8", "tensor", "tensor 1 h w", "uint8 tensor", "uint8 tensor 1 h w", "floats"],
+)
+def test_a_mask_may_be_booleans_or_white_and_black_as_array_or_tensor(mask: Any) -> None:
     known = read(PIXELS, mask=mask).known
     assert known is not None
-    assert np.array_equal(known, mask)
+    assert np.array_equal(known, MASK)
+
+
+def test_a_mask_of_ones_and_zeros_is_refused_with_its_largest_value() -> None:
+    """It would be black entirely."""
+    with pytest.raises(convworks.InputError, match=r"largest value is 1\), .* paint what is known white \(255\)"):
+        read(PIXELS, mask=MASK.astype(np.uint8))
 
 
 def test_a_reduced_picture_keeps_its_holes() -> None:

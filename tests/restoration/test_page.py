@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ def marks(best: int) -> list[str]:
         "problem": "denoise",
         "stop": "held-out",
         "why": "",
+        "size": [24, 24],
         "restored_size": [24, 24],
         "seconds": 1.0,
         "psnr": None,
@@ -36,3 +38,28 @@ def test_the_row_nearest_to_the_kept_iteration_is_marked(best: int, row: int) ->
     """The ratio to the truth, which decides nothing, is best at 10."""
     assert marks(best) == marks(row)
     assert len({str(marks(each)) for each in RATIOS}) == len(RATIOS)
+
+
+@pytest.mark.parametrize(("after", "words"), [(28, "from -100 (blue) to 100 (orange)"), (129, "from -1 (blue) to 1")])
+def test_a_difference_says_what_its_colours_mean(after: int, words: str) -> None:
+    fit = {"part": PART, "iterations": 36, "best_iteration": 36, "ended": "iterations", "averaged": True, "seconds": 1}
+    record = {
+        "problem": "denoise",
+        "stop": "held-out",
+        "size": [24, 24],
+        "restored_size": [24, 24],
+        "seconds": 1.0,
+        "psnr": None,
+    }
+    images = [np.full_like(GREY, after)]
+    options: dict[str, Any] = {"record": {**record, "fits": [fit]}, "curve": (), "notes": (), "clean": None}
+    assert words in str(page.section("x", before=GREY, images=images, **options).body)
+
+
+def test_an_image_that_is_enlarged_is_beside_the_bicubic_one() -> None:
+    fit = {"part": PART, "iterations": 36, "best_iteration": 36, "ended": "iterations", "averaged": True, "seconds": 1}
+    record = {"problem": "superres", "stop": "iterations", "size": [12, 12], "restored_size": [24, 24], "fits": [fit]}
+    options: dict[str, Any] = {"record": {**record, "seconds": 1.0, "psnr": None}, "curve": (), "clean": None}
+    body = str(page.section("x", before=GREY, images=[GREY], notes=["has several frames"], **options).body)
+    assert "before, by bicubic interpolation" in body
+    assert "Has several frames." in body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,24 @@ def test_one_file_is_not_that_of_pictures_in_different_folders() -> None:
     files = ["photos/a/1.png", "photos/b/1.png"]
     with pytest.raises(convworks.InputError, match=r"has 1.png for both photos/a/1.png and photos/b/1.png"):
         matches(files, files)
+
+
+@pytest.mark.usefixtures("folders")
+def test_umlauts_in_another_normal_form_are_the_same_name() -> None:
+    """As archives of another system have them; each form has its own file if both are there."""
+    composed, decomposed = (unicodedata.normalize(form, "ü.png") for form in ("NFC", "NFD"))
+    (Path("clean") / composed).touch()
+    for name in (composed, decomposed):
+        assert matches([f"photos/{name}"], [f"photos/{name}"]) == [f"clean/{composed}"]
+    (Path("clean") / decomposed).touch()
+    for name in (composed, decomposed):
+        assert matches([f"photos/{name}"], [f"photos/{name}"]) == [f"clean/{name}"]
+
+
+@pytest.mark.usefixtures("folders")
+def test_folders_in_another_normal_form_are_the_same_too() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "ü") for form in ("NFC", "NFD"))
+    for path in (f"photos/{decomposed}/1.png", f"clean/{composed}/1.png"):
+        Path(path).parent.mkdir()
+        Path(path).touch()
+    assert matches([f"photos/{decomposed}/1.png"], ["photos"]) == [f"clean/{composed}/1.png"]

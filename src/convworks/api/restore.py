@@ -34,7 +34,8 @@ def restore(
     """Denoise, inpaint or enlarge (superres) one picture, or remove JPEG artefacts, by the deep image prior.
 
     Pictures are paths, bytes, Pillow images, arrays [h, w] or [h, w, c] of uint8, or tensors; a mask may be an array
-    of booleans, true where pixels are known. docs/restore.md explains the options, which are those of the command.
+    or a tensor [h, w] of booleans, true where pixels are known. docs/restore.md explains the options, which are those
+    of the command.
     `.image` of the result is an array of uint8 [h, w, c], `.images` are the samples, `.record` says what was done and
     `.curve` how it went.
     """

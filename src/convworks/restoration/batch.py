@@ -15,7 +15,7 @@ from convworks.data.decode.decode import decode
 from convworks.errors import ConvworksError, InputError, visible
 from convworks.pages.blocks import Section
 from convworks.restoration import page
-from convworks.restoration.folder import Folder, finished, identity
+from convworks.restoration.folder import Folder, finished, identity, mark, unmark
 from convworks.restoration.material import Material, read_material
 from convworks.restoration.paths import Paths
 from convworks.restoration.plan import Budget
@@ -48,6 +48,9 @@ def restore_files(
     """
     rows: list[dict[str, Any] | ConvworksError] = []
     sections: list[Section] = []
+    if not resume:
+        for job in jobs:
+            mark(job.paths)
     for number, job in enumerate(jobs, start=1):
         place = f" ({number} of {len(jobs)})" if len(jobs) > 1 else ""
         try:
@@ -57,6 +60,7 @@ def restore_files(
             reason = f"the best so far is {begun}" if begun.exists() else f"while restoring {job.file}"
             raise InterruptedRestorationError("interrupted", reason, again) from None
         except ConvworksError as error:
+            unmark(job.paths)
             rows.append(error)
             continue
         rows.append(row)
@@ -67,7 +71,7 @@ def restore_files(
         names = [Path(file).name for row in restored for file in row["files"]][: page.MOST]
         failed = [row for row in rows if isinstance(row, ConvworksError)]
         does = request.problem
-        page.write(report, sections, problem=does, count=len(restored), command=command, files=names, failed=failed)
+        page.write(report, sections, problem=does, records=restored, command=command, files=names, failed=failed)
     return rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -51,15 +52,17 @@ def digest_of(array: np.ndarray) -> str:
     """Return a digest of an array."""
     import hashlib
 
-    return hashlib.sha256(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # not copied: it may be large
+    return digest.hexdigest()
 
 
 def finished(paths: Paths, identity: str) -> dict[str, Any] | None:
-    """Return the record of a picture that was restored before; None if one of its files is missing.
+    """Return the record of a picture that was restored before; None if one of its files is missing, or to be replaced.
 
     Raises InputError if it was restored with other options, or if a file was changed since.
     """
-    if not paths.record.exists():
+    if not paths.record.exists() or paths.replaced.exists():
         return None
     values = read_signed(paths.record, RECORD)
     if values["identity"] != identity:
@@ -70,6 +73,20 @@ def finished(paths: Paths, identity: str) -> dict[str, Any] | None:
             raise InputError(path, "was changed since it was restored", f"move it, or {AGAIN}")
     record: dict[str, Any] = values["record"]
     return record if left == paths.results else None
+
+
+def mark(paths: Paths) -> None:
+    """Mark what was restored before, or begun, as to be replaced: whoever resumes this begins anew."""
+    if paths.record.exists() or paths.state.exists():
+        paths.state.mkdir(parents=True, exist_ok=True)
+        paths.replaced.touch()
+
+
+def unmark(paths: Paths) -> None:
+    """Undo `mark`: the picture cannot be restored, so what was there stays."""
+    paths.replaced.unlink(missing_ok=True)
+    with suppress(OSError):  # a checkpoint is in it
+        paths.state.rmdir()
 
 
 def other(paths: Paths) -> InputError:
@@ -90,7 +107,7 @@ class Folder:
     def load(self) -> Saved | None:
         """Return what another process kept; InputError if it did something else."""
         folder = self.paths.state
-        if not self.resume or not folder.is_dir() or not (saved := steps(folder)):
+        if not self.resume or self.paths.replaced.exists() or not folder.is_dir() or not (saved := steps(folder)):
             return None
         tensors, state = load_checkpoint(folder)
         if state["identity"] != self.identity:
@@ -104,11 +121,13 @@ class Folder:
     def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write a checkpoint, then remove the one before; the first one replaces what an earlier restoration left."""
         if not self.count:  # an old record beside a new picture would pass for the record of that
-            shutil.rmtree(self.paths.state, ignore_errors=True)
-            for path in (self.paths.record, self.paths.curve):
+            mark(self.paths)
+            for path in (self.paths.record, self.paths.curve, self.shown):
                 path.unlink(missing_ok=True)
+            keep_checkpoints(self.paths.state, ())
         self.count += 1
         save_checkpoint(self.paths.state, self.count, tensors, {**state, "identity": self.identity})
+        self.paths.replaced.unlink(missing_ok=True)
         keep_checkpoints(self.paths.state, {self.count})
 
     def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]], shown: Mapping[str, Any]) -> None:

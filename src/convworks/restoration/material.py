@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
@@ -31,7 +32,8 @@ Pixels = UInt8[np.ndarray, "h w c"]
 MOST = 250_000_000
 DECODING = Decoding(max_pixels=MOST)
 OPAQUE = 255
-MIDDLE = 128  # of a mask: darker pixels are missing
+PLANE = 2  # dimensions of an array without channels
+WHITE, MIDDLE = 255, 128  # of a mask: pixels darker than MIDDLE are missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,8 @@ def read_material(name: str, image: Any, request: Request, *, mask: Any = None, 
     if several_frames:
         notes.append("has several frames or pages: only the first is restored")
     if deep:
-        levels = counted(len(np.unique(pixels)), "grey level" if pixels.shape[2] == 1 else "level")
+        used = np.reshape(to_image(pixels).histogram(), (pixels.shape[2], -1)).any(0)
+        levels = counted(int(used.sum()), "grey level" if pixels.shape[2] == 1 else "level")
         notes.append(f"has more than 8 bits a channel: restored with 8, in which it has {levels}")
     known = None
     if request.table.composed:
@@ -164,9 +167,7 @@ def _known(name: str, pixels: Pixels, alpha: UInt8[np.ndarray, "h w"] | None, ma
 
 def _masked(pixels: Pixels, mask: Any) -> Bool[np.ndarray, "h w"]:
     where = str(mask) if _is_path(mask) else "mask"
-    if isinstance(mask, np.ndarray) and mask.dtype == bool:
-        mask = np.where(mask, 255, 0).astype(np.uint8)
-    values = _read(where, mask, 1)[:, :, 0]
+    values = _read(where, _written(mask), 1)[:, :, 0]
     if values.shape != pixels.shape[:2]:
         reason = f"has {_by(values.shape)} pixels, the image {_by(pixels.shape)}"
         raise InputError(where, reason, "give a mask of the image's size")
@@ -174,8 +175,17 @@ def _masked(pixels: Pixels, mask: Any) -> Bool[np.ndarray, "h w"]:
     if known.all():
         raise InputError(where, "covers no pixel, so there is nothing to fill in", "paint what is missing black")
     if not known.any():
-        raise InputError(where, "covers the whole image, so nothing is known of it", "paint what is known white")
+        brightest = f"covers the whole image (its largest value is {values.max()}), so nothing is known of it"
+        raise InputError(where, brightest, "paint what is known white (255)")
     return known
+
+
+def _written(mask: Any) -> Any:
+    """Return a mask as pictures are given: booleans as black and white, a tensor [h, w] with an axis of channels."""
+    if isinstance(mask, torch.Tensor):
+        mask = mask[None] if mask.ndim == PLANE else mask
+        return mask.to(torch.uint8) * WHITE if mask.dtype == torch.bool else mask
+    return mask.astype(np.uint8) * WHITE if isinstance(mask, np.ndarray) and mask.dtype == bool else mask
 
 
 def _clean(pixels: Pixels, compare: Any, scale: int) -> UInt8[np.ndarray, "h2 w2 c"]:

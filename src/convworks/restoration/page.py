@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from convworks.charts.curves import Chart, Series, panels
 from convworks.charts.signed import signed_picture, signed_scale
 from convworks.data.decode.decode import to_image
-from convworks.errors import ConvworksError
+from convworks.errors import ConvworksError, counted
 from convworks.pages import blocks
 from convworks.pages.blocks import Section
 from convworks.pages.mistakes import thumbnail
@@ -22,9 +23,11 @@ from convworks.pages.numbers import digest, duration
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
+from convworks.restoration.ending import ending
 from convworks.restoration.problems import PROBLEMS
+from convworks.restoration.request import Request
 from convworks.restoration.result import averaged
-from convworks.restoration.rules import DIVERGED, HELD_OUT, ITERATIONS, MOVING_VARIANCE, SHARE, TIME
+from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE
 
 Pixels = UInt8[np.ndarray, "h w c"]
 LARGEST = 720  # pixels of the side of a picture on the page
@@ -37,13 +40,6 @@ RATIO = Chart(
     ),
 )
 LOSS = Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),))
-#: What ends fits before their rule.
-EARLY = {
-    ITERATIONS: "the number of iterations",
-    SHARE: "the time that another run needs",
-    TIME: "the time",
-    DIVERGED: "divergence",
-}
 #: What each rule looks at.
 RULE_CHARTS = {
     HELD_OUT: Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
@@ -64,16 +60,19 @@ def section(
     notes: Sequence[str],
 ) -> Section:
     """Return the section of a restored picture."""
-    titled = {"before": _shown(before)}
+    enlarged = record["restored_size"] != record["size"]
+    titled = {"before, by bicubic interpolation" if enlarged else "before": _shown(before)}
     for number, image in enumerate(images, start=1):
         titled["after" if len(images) == 1 else f"sample {number}"] = _shown(image)
     if clean is not None:
         titled["clean"] = _shown(clean)
     if not PROBLEMS[record["problem"]].composed:
-        titled["difference: after - before"] = _difference(before, images[0])
+        title, picture = _difference("before", before, images[0])
+        titled[title] = picture
     elif clean is not None:
-        titled["difference: after - clean"] = _difference(clean, images[0])
-    lines = [*notes, stopping(record)]
+        title, picture = _difference("clean", clean, images[0])
+        titled[title] = picture
+    lines = [*(_sentence(note) for note in notes), stopping(record)]
     if len(record["fits"]) > 1:
         lines.append("The curves are those of the first fit; the curve file has all of them.")
     body = pictures(name, titled, line=summary(record), notes=lines)
@@ -95,18 +94,16 @@ def write(
     sections: Sequence[Section],
     *,
     problem: str,
-    count: int,
+    records: Sequence[Mapping[str, Any]],
     command: str,
     files: Sequence[str],
     failed: Sequence[ConvworksError],
 ) -> None:
     """Write the page; `files` lists others in its folder, `failed` says which images could not be restored."""
-    plural, each = ("s", "each ") if count > 1 else ("", "")
-    words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, {each}by a network that has seen no other"])
     blocks.write_page(
         path,
-        title=f"{count} restored image{plural}",
-        headline=blocks.headline(f"{count:,}", words=words, beside=Markup("")),
+        title=f"{counted(len(records), 'image')} {PROBLEMS[problem].does}",
+        headline=_headline(records),
         sections=[
             *sections[:MOST],
             *([Section(anchor="failed", title="Not restored", body=_failed(failed))] if failed else []),
@@ -114,6 +111,18 @@ def write(
         ],
         beside=files,
     )
+
+
+def _headline(records: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return what the images have come to, if the truth is known of all, and what no image needed."""
+    by = f"{'Each' if len(records) > 1 else 'Restored'} by a network that has seen no other image."
+    ratios = [fmean(record["psnr"]) for record in records if record["psnr"] is not None]
+    if len(ratios) < len(records):
+        return blocks.paragraphs([by])
+    before = fmean(record["psnr_before"] for record in records)
+    average = ", on average" if len(records) > 1 else ""
+    words = blocks.paragraphs([f"PSNR after, {before:.2f} dB before{average}. {by}"])
+    return blocks.headline(f"{fmean(ratios):.2f}", unit="dB", words=words, beside=Markup(""))
 
 
 def summary(record: Mapping[str, Any]) -> str:
@@ -127,13 +136,15 @@ def summary(record: Mapping[str, Any]) -> str:
 
 
 def stopping(record: Mapping[str, Any]) -> str:
-    """Return which rule stopped the fits and what it does, or what ended them earlier."""
-    rule, ends, runs = record["stop"], {fit["ended"] for fit in record["fits"]}, averaged(record["fits"])
-    early = " and ".join(words for end, words in EARLY.items() if end in ends - {rule})
-    text = f"{'The rule is' if early else 'Stopped by'} {rule}: {record['why']}."
-    if early:
-        text += f" {'Some fits' if rule in ends else 'Fits'} were ended earlier by {early}."
+    """Return what ended the fits, and how many runs the picture is the mean of."""
+    request, runs = Request(problem=record["problem"], stop=record["stop"]), averaged(record["fits"])
+    words = ending(request, {fit["ended"] for fit in record["fits"]})
+    text = _sentence(words)
     return f"{text} This is the mean of {runs} runs." if runs > 1 else text
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _failed(errors: Sequence[ConvworksError]) -> Markup:
@@ -165,9 +176,10 @@ def _shown(pixels: Pixels) -> Thumbnail:
     return thumbnail(picture)
 
 
-def _difference(before: Pixels, after: Pixels) -> Thumbnail:
-    """Return the difference in grey levels, averaged over channels: blue is darker, orange brighter."""
-    values = (after.astype(np.float32) - before).mean(2)
-    picture = signed_picture(values, signed_scale(values, float(np.abs(values).max()))).convert("RGB")
+def _difference(name: str, other: Pixels, after: Pixels) -> tuple[str, Thumbnail]:
+    """Return the difference in grey levels, averaged over channels, and its title: what colours mean."""
+    values = (after.astype(np.float32) - other).mean(2)
+    scale = signed_scale(values, float(np.abs(values).max()))
+    picture = signed_picture(values, scale).convert("RGB")
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
-    return thumbnail(picture)
+    return f"difference: after - {name}, from -{scale:.0f} (blue) to {scale:.0f} (orange) of 255", thumbnail(picture)

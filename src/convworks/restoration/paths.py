@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ class Paths:
     curve: Path
     record: Path
     state: Path
+
+    @property
+    def replaced(self) -> Path:
+        """Says that what was restored or begun here before is to be replaced, until there is a checkpoint."""
+        return self.state / "replaced"
 
     @property
     def results(self) -> list[Path]:
@@ -57,20 +63,34 @@ def beside(option: str, path: Path | None, files: Sequence[Path], below: Sequenc
     """
     if path is None or not os.path.isdir(path):
         return [path] * len(files)
-    stems: dict[Path, list[Path]] = {}
-    for folder in {path / name.parent for name in below}:
-        for candidate in sorted(folder.iterdir()) if folder.is_dir() else ():
+    stems: dict[str, list[Path]] = {}
+    for folder in {folder for name in below for folder in _folders(path, name.parent)}:
+        for candidate in sorted(folder.iterdir()):
             itself = option == "--mask" and any(_same(candidate, file) for file in files)
             if candidate.is_file() and not itself:
-                stems.setdefault(candidate.with_suffix(""), []).append(candidate)
+                stems.setdefault(_composed(candidate.with_suffix("")), []).append(candidate)
     where, first = f"{option} {path}", dict[Path, Path]()
     matches: list[Path | None] = []
     for file, name in zip(files, below, strict=True):
-        match = _beside(where, name, stems.get((path / name).with_suffix(""), []))
+        match = _beside(where, name, stems.get(_composed((path / name).with_suffix("")), []))
         if (other := first.setdefault(match, file)).parent != file.parent:
             raise InputError(where, f"has {match.name} for both {other} and {file}", "restore them one by one")
         matches.append(match)
     return matches
+
+
+def _folders(path: Path, below: Path) -> list[Path]:
+    """Return the folders at a place below a folder: several, if they have the same name in different normal forms."""
+    folders = [path]
+    for part in below.parts:
+        children = (child for folder in folders for child in folder.iterdir() if child.is_dir())
+        folders = [child for child in children if _composed(child.name) == _composed(part)]
+    return folders
+
+
+def _composed(path: Path | str) -> str:
+    """Return a path in one of the ways in which a file system, or an archive, may write the same umlauts."""
+    return unicodedata.normalize("NFC", str(path))
 
 
 def _same(candidate: Path, file: Path) -> bool:
@@ -81,7 +101,8 @@ def _beside(where: str, name: Path, candidates: Sequence[Path]) -> Path:
     """Return which of the files of the same stem belongs to a picture: the only one, or that of the same suffix."""
     if not candidates:
         raise InputError(where, f"has no file named as {name}", "add it, or restore the others")
-    same = [candidate for candidate in candidates if candidate.name == name.name] or candidates
+    same = [candidate for candidate in candidates if candidate.name == name.name]
+    same = same or [candidate for candidate in candidates if candidate.suffix == name.suffix] or list(candidates)
     if len(same) > 1:
         names = " and ".join(candidate.name for candidate in same[:2])
         raise InputError(where, f"has both {names} for {name}", "leave one of them there")

@@ -16,6 +16,7 @@ from convworks.restoration.tiles import Tile, divide, incomplete
 USABLE = 0.9  # of the budget, for iterations
 LEAST = 64  # pixels of the side of the smallest picture that a budget must allow, if the picture is not smaller
 RESERVE = 1.0  # seconds for writing
+SLOWER = 1.25  # times as long as now may reading, timing and an iteration take when the command is given again
 STEP = 0.98  # at most: by how much a picture is reduced until it fits the budget; tiles do not shrink evenly
 
 
@@ -55,12 +56,18 @@ def plan(material: Material, request: Request, computation: Computation, budget:
     cost = enough * request.samples * seconds_per_pixel(computation, request.fitting, (tile.height, tile.width))
     affordable = USABLE * budget.left / cost
     pixels = fitted_pixels(material, size, scale)
-    # An image that is reduced to be enlarged has less in it than bicubic interpolation of the whole.
-    least = pixels if scale > 1 else min(pixels, max(LEAST, smallest) ** 2)
+    # An image that is reduced to be enlarged has less in it than bicubic interpolation of the whole. A narrow one is
+    # reduced only as far as its proportions allow.
+    narrowest = math.ceil(pixels * (smallest / min(size)) ** 2)
+    least = pixels if scale > 1 else min(pixels, max(LEAST**2, narrowest))
     if affordable < least:
-        seconds = cost * least / USABLE + RESERVE
-        reason = f"is too little: {enough} iterations of {least:,} pixels take about {math.ceil(seconds)} s here"
-        remedy = f"give at least --minutes {math.ceil(budget.spent + seconds) / 60:.2f}"
+        spent, seconds = budget.spent, cost * least / USABLE
+        reason = (
+            f"is too little: {enough} iterations of {least:,} pixels take about {math.ceil(seconds)} s here "
+            f"after {math.ceil(spent)} s of reading and timing"
+        )
+        # Rounded up to a hundredth of a minute: rounded down, it would be too little again.
+        remedy = f"give at least --minutes {math.ceil((SLOWER * (spent + seconds) + RESERVE) / 0.6) / 100:.2f}"
         part = ", or a part of the image" if scale > 1 else ""
         raise InputError(f"--minutes {request.minutes:g}", reason, remedy + part)
     planned, shrink = size, 1.0

@@ -70,7 +70,7 @@ class Request:
     def why(self) -> str:
         """What the rule does, and for the default rule of the problem, why it is that."""
         because = self.table.because if self.rule.name == self.table.rule else ""
-        return f"{because}: {self.rule.why}" if because else self.rule.why
+        return f"{because}; {self.rule.why}" if because else self.rule.why
 
     @property
     def limit(self) -> int | None:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from convworks.hardware import precision_name
+from convworks.restoration.ending import ending
 from convworks.restoration.fit import LEAST_ERROR
 from convworks.restoration.session import Session
 from convworks.tasks.outcomes.reconstruction import psnr
@@ -42,7 +43,7 @@ def result(session: Session) -> Restored:
         "precision": precision_name(session.computation.precision),
         "seed": request.seed,
         "stop": request.rule.name,
-        "why": request.why,
+        "why": ending(request, {record["ended"] for record in session.records}),
         "fits": session.records,
         "psnr_before": None if clean is None else pixel_ratio(session.before, clean),
         "psnr": None if clean is None else [pixel_ratio(image, clean) for image in images],

@@ -18,6 +18,7 @@ from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, InputError, counted, visible
 from convworks.hardware import refuse_torchrun
 from convworks.outputs import Protected, check_name, numbers
+from convworks.restoration.ending import ending
 from convworks.restoration.paths import PAGE, Paths, below_folder, beside, paths_of
 from convworks.restoration.request import MOST, Request, check
 from convworks.restoration.rules import SHARE, TIME
@@ -182,7 +183,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
     if errors:
         lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be restored:")
         lines += [visible(f"  {error['path']}: {error['error']}") for error in errors]
-    lines.append(f"the rule is {request.rule.name}: {request.why}")
+    lines.append(ending(request, {fit["ended"] for row in images for fit in row["fits"]}))
     lines.append(visible(f"report: {values['report']}"))
     lines.append(visible(f"next:   {_command(paths[:3], _next(images, request), named, None)}"))
     return "\n".join(lines)
