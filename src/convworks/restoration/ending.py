@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from convworks.restoration.request import Request
 from convworks.restoration.rules import DIVERGED, ITERATIONS, SHARE, TIME
 
 #: What ends fits before their rule; the time that another run needs is the time.
 EARLY = {ITERATIONS: "the number of iterations", SHARE: "the time", TIME: "the time", DIVERGED: "divergence"}
+
+
+def ends(fits: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what ended the fits of whole pictures, each way once; fits at half the size only guide them."""
+    return list(dict.fromkeys(fit["ended"] for fit in fits if not guides(fit)))
+
+
+def guides(fit: Mapping[str, Any]) -> bool:
+    """Return whether a fit, of a record, was one at half the size; earlier versions had none."""
+    return bool(fit["part"].get("level"))
 
 
 def ending(request: Request, ends: Collection[str]) -> str:

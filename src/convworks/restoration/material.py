@@ -26,6 +26,7 @@ from convworks.data.decode.decode import (
 from convworks.errors import InputError, counted
 from convworks.files import path_of
 from convworks.restoration.request import Request
+from convworks.restoration.tiles import Tile
 
 Pixels = UInt8[np.ndarray, "h w c"]
 #: Pixels of the largest picture: it is reduced to what a budget allows, but decoded first.
@@ -50,6 +51,17 @@ class Material:
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    def cropped(self, tile: Tile, scale: int) -> Material:
+        """Return a tile of it."""
+        rows, columns = tile.rows, tile.columns
+        restored = tile.scaled(scale)
+        return replace(
+            self,
+            pixels=self.pixels[rows, columns],
+            known=None if self.known is None else self.known[rows, columns],
+            clean=None if self.clean is None else self.clean[restored.rows, restored.columns],
+        )
 
     def reduced(self, size: tuple[int, int], scale: int) -> Material:
         """Return the same at a smaller size, in pixels of the observation."""

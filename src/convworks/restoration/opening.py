@@ -14,6 +14,8 @@ from convworks.restoration.saved import Saved, reopen
 from convworks.restoration.session import Keeper, Session
 from convworks.restoration.tiles import divide
 
+GUIDED = "a fit at half the size comes first, and guides that of the whole: --minutes {:g} allow few iterations of it"
+
 
 def opened(material: Material, request: Request, keeper: Keeper, budget: Budget, saved: Saved | None) -> Session:
     """Return the session of a picture at the size that the budget allows, or at the one that it was begun with.
@@ -30,15 +32,17 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         precision=choose_precision(request.precision, device),
     )
     if saved is None:
-        size = plan(material, request, computation, budget)
+        size, guided = plan(material, request, computation, budget)
         if size != material.size:
             say(visible(f"{material.name}: {smaller(size, material.size, request)}"))
+        if guided:
+            say(visible(f"{material.name}: {GUIDED.format(request.minutes)}"))
     else:
         if request.minutes < saved[1]["minutes"]:
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
             raise InputError(f"--minutes {request.minutes:g}", reason, "give at least as many")
         budget.used = max(saved[1]["seconds"], saved[1]["shown"]["seconds"])
-        size = (saved[1]["size"][0], saved[1]["size"][1])
+        size, guided = (saved[1]["size"][0], saved[1]["size"][1]), saved[1]["guided"]
     reduced = material.reduced(size, request.factor)
     tiles = divide(size, request.factor)
     fitted = fitted_tiles(reduced, tiles, request)
@@ -50,6 +54,7 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         computation=computation,
         tiles=tiles,
         fitted=fitted,
+        guided=guided,
         budget=budget,
         keeper=keeper,
         network=network,

@@ -23,7 +23,7 @@ from convworks.pages.numbers import digest, duration
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
-from convworks.restoration.ending import ending
+from convworks.restoration.ending import ending, ends, guides
 from convworks.restoration.problems import PROBLEMS
 from convworks.restoration.request import Request
 from convworks.restoration.result import averaged
@@ -76,7 +76,7 @@ def section(
     if len(record["fits"]) > 1:
         lines.append("The curves are those of the first fit; the curve file has all of them.")
     body = pictures(name, titled, line=summary(record), notes=lines)
-    fit = record["fits"][0]
+    fit = next(fit for fit in record["fits"] if not guides(fit))
     first = [row for row in curve if {word: row[word] for word in fit["part"]} == fit["part"]]
     best = fit["best_iteration"]
     kept = min((int(row["iteration"]) for row in first), key=lambda iteration: abs(iteration - best), default=None)
@@ -138,7 +138,7 @@ def summary(record: Mapping[str, Any]) -> str:
 def stopping(record: Mapping[str, Any]) -> str:
     """Return what ended the fits, and how many runs the picture is the mean of."""
     request, runs = Request(problem=record["problem"], stop=record["stop"]), averaged(record["fits"])
-    words = ending(request, {fit["ended"] for fit in record["fits"]})
+    words = ending(request, ends(record["fits"]))
     text = _sentence(words)
     return f"{text} This is the mean of {runs} runs." if runs > 1 else text
 
@@ -153,11 +153,12 @@ def _failed(errors: Sequence[ConvworksError]) -> Markup:
 
 def _fits(record: Mapping[str, Any]) -> Markup:
     parts = [fit["part"] for fit in record["fits"]]
-    varied = [word for word in parts[0] if len({part[word] for part in parts}) > 1] or ["run"]
+    words = [word for word in parts[0] if word != "level"]
+    varied = [word for word in words if len({part[word] for part in parts}) > 1] or ["run"]
     rows = [
         Row(
             cells=(
-                ", ".join(f"{word} {fit['part'][word] + 1}" for word in varied),
+                _named(fit, varied),
                 fit["ended"],
                 f"{fit['iterations']:,}",
                 f"{fit['best_iteration']:,}",
@@ -168,6 +169,12 @@ def _fits(record: Mapping[str, Any]) -> Markup:
         for fit in record["fits"]
     ]
     return table(("fit", "ended by", "iterations", "kept", "time"), rows, texts=2)
+
+
+def _named(fit: Mapping[str, Any], varied: Sequence[str]) -> str:
+    """Return which fit one is, by the words that tell it from the others."""
+    told = [f"{word} {fit['part'][word] + 1}" for word in varied if not (guides(fit) and word == "run")]
+    return ", ".join(["half the size", *told] if guides(fit) else told)
 
 
 def _shown(pixels: Pixels) -> Thumbnail:

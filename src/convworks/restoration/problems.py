@@ -26,7 +26,8 @@ class Fitting:
 class Problem:
     """A kind of restoration: its network, the rule that stops it (`because`), and the published number of iterations.
 
-    With fewer than `enough` iterations a picture is worse than one of fewer pixels that got them. If `composed`, known
+    With fewer than `enough` iterations a picture is worse than one of fewer pixels that got them. Where the time allows
+    fewer than `guided`, a fit to the picture at half its size guides that to the whole (0: never). If `composed`, known
     pixels are kept as they are, and only the others are taken from the network. A restored picture is `scale` times as
     large on each side.
     """
@@ -36,13 +37,16 @@ class Problem:
     rule: str
     iterations: int
     enough: int
+    guided: int = 0
     composed: bool = False
     scale: int = 1
     because: str = ""
 
 
 PROBLEMS: Mapping[str, Problem] = {
-    "denoise": Problem(does="denoised", model="prior_denoise_narrow", rule=HELD_OUT, iterations=1800, enough=400),
+    "denoise": Problem(
+        does="denoised", model="prior_denoise_narrow", rule=HELD_OUT, iterations=1800, enough=400, guided=600
+    ),
     "inpaint": Problem(
         does="inpainted", model="prior_inpaint", rule=HELD_OUT, iterations=6001, enough=600, composed=True
     ),

@@ -79,6 +79,14 @@ class Request:
         return self.iterations or published
 
     @property
+    def guidable(self) -> bool:
+        """Whether a fit at half the size may guide that of the whole, if the time is short.
+
+        A given number of iterations does not depend on the time; coordinates are no input that a guide could join.
+        """
+        return self.table.guided > 0 and self.limit is None and not self.fitting.grid
+
+    @property
     def factor(self) -> int:
         """How many times as many pixels a restored picture has on each side."""
         return self.scale or self.table.scale

@@ -13,14 +13,13 @@ from convworks.errors import RunError, visible
 from convworks.restoration.fit import Fit, Setup, begin, ended, number_of, prepare, step
 from convworks.restoration.interrupts import uninterrupted
 from convworks.restoration.material import Material
-from convworks.restoration.observation import as_tensor
 from convworks.restoration.opening import opened
-from convworks.restoration.plan import Budget
+from convworks.restoration.plan import GUIDING, Budget
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored, averaged, result
 from convworks.restoration.rules import DIVERGED, ITERATIONS, SHARE, TIME
 from convworks.restoration.saved import Saved, keep, resume, unfinished_part
-from convworks.restoration.session import Keeper, Part, Session
+from convworks.restoration.session import SURPASSED, Keeper, Part, Session
 
 SHOW, KEEP = 5.0, 30.0  # seconds between two previews, and between two checkpoints, at least
 SPARE = 10.0  # times as long as each of them takes
@@ -66,17 +65,18 @@ def _fit_parts(session: Session, saved: Saved | None) -> None:
     request, unfinished = session.request, None if saved is None else unfinished_part(saved)
     parts = [Part(tile=tile, sample=sample) for tile in session.fitted for sample in range(request.samples)]
     if unfinished is not None:  # those before it have had their time
-        parts = parts[parts.index(replace(unfinished, run=0)) :]
+        parts = parts[parts.index(replace(unfinished, run=0, level=0)) :]
     for number, part in enumerate(parts):
         until = session.budget.left / (len(parts) - number) + monotonic()
-        for run in range(request.runs if request.samples == 1 else 1):
-            current = replace(part, run=run)
+        runs = [replace(part, run=run) for run in range(request.runs if request.samples == 1 else 1)]
+        for current in [part.half, *runs] if session.guided else runs:
+            end = monotonic() + GUIDING * (until - monotonic()) if current.level else until
             if current == unfinished:
-                _fit(session, current, until, saved)
+                _fit(session, current, end, saved)
             elif not any(record["part"] == asdict(current) for record in session.records):
-                if run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
+                if current.run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
                     break
-                _fit(session, current, until)
+                _fit(session, current, end)
 
 
 def _first(session: Session, part: Part) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:
     The mean of both is better than what the first one could still gain. A given number of iterations is kept.
     """
     request = session.request
-    if part.run or request.runs == 1 or request.samples > 1 or request.rule.name == ITERATIONS:
+    if part.run or part.level or request.runs == 1 or request.samples > 1 or request.rule.name == ITERATIONS:
         return False
     needed = fit.seconds * fit.best.iteration / fit.iteration
     if fit.iteration < SETTLED * request.table.enough or not LEAST * needed <= left <= AGAIN * needed:
@@ -171,19 +171,17 @@ def _again(started: float, interval: float) -> float:
 
 def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
     """Return a fit of new weights, which depend on the seed and the part."""
-    request, tile, clean = session.request, session.tiles[part.tile], session.material.clean
-    seed = int(np.random.SeedSequence([request.seed, *asdict(part).values()]).generate_state(1)[0])
-    restored = tile.scaled(request.factor)
+    request = session.request
+    seed = int(np.random.SeedSequence([request.seed, part.tile, part.sample, part.run]).generate_state(1)[0])
     setup = prepare(
-        session.observation(tile),
+        session.observation(part),
         channels=session.computation.channels,
         fitting=request.fitting,
         rule=request.rule,
         iterations=request.limit,
         seed=seed,
-        clean=None
-        if clean is None
-        else as_tensor(clean[restored.rows, restored.columns]).to(session.computation.device),
+        clean=session.clean(part),
+        guide=session.guide(part),
     )
     weights = session.computation.draw(seed, setup.observation.size)
     session.network.load_state_dict(weights.state_dict())
@@ -195,6 +193,8 @@ def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
     used = part.run == 0 or reason not in (TIME, DIVERGED)
     if part.run and reason == TIME:
         used = fit.iteration >= LEAST * _first(session, part)["best_iteration"]
+    if session.guided and not part.level and fit.iteration <= SURPASSED:
+        used = False
     if used:  # a later run that the time has cut short would make the average worse
         session.images[part.key] = fit.image.clone()
     session.records.append(
@@ -203,7 +203,7 @@ def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
             "iterations": fit.iteration,
             "best_iteration": best,
             "ended": reason,
-            "averaged": used,
+            "averaged": used and not part.level,
             "seconds": round(fit.seconds, 3),
             "seconds_to_best": round(fit.seconds * best / max(1, fit.iteration), 3),
         }

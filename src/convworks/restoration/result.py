@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from convworks.hardware import precision_name
-from convworks.restoration.ending import ending
+from convworks.restoration.ending import ending, ends
 from convworks.restoration.fit import LEAST_ERROR
 from convworks.restoration.session import Session
 from convworks.tasks.outcomes.reconstruction import psnr
@@ -43,7 +43,7 @@ def result(session: Session) -> Restored:
         "precision": precision_name(session.computation.precision),
         "seed": request.seed,
         "stop": request.rule.name,
-        "why": ending(request, {record["ended"] for record in session.records}),
+        "why": ending(request, ends(session.records)),
         "fits": session.records,
         "psnr_before": None if clean is None else pixel_ratio(session.before, clean),
         "psnr": None if clean is None else [pixel_ratio(image, clean) for image in images],
@@ -55,7 +55,7 @@ def result(session: Session) -> Restored:
 def averaged(fits: Sequence[Mapping[str, Any]]) -> int:
     """Return the number of runs that a picture is the mean of: of several tiles, the smallest."""
     runs = Counter(fit["part"]["tile"] for fit in fits if fit["averaged"] and not fit["part"]["sample"])
-    return min(runs.values())
+    return min(runs.values(), default=1)  # the guide alone, where the time allows no more
 
 
 def pixel_ratio(picture: UInt8[np.ndarray, "h w c"], clean: UInt8[np.ndarray, "h w c"]) -> float:

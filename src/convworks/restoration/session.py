@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -20,19 +21,31 @@ from convworks.restoration.plan import Budget
 from convworks.restoration.request import Request
 from convworks.restoration.tiles import Tile, blend
 
+#: Iterations after which a fit shows more than its guide (F16 at 192x192).
+SURPASSED = 60
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One fit of a restoration: its tile, its sample, and its run among those that are averaged."""
+    """One fit of a restoration: its tile, its sample, and its run among those that are averaged.
+
+    `level` is 1 for the fit to the tile at half its size, which guides those to the whole.
+    """
 
     tile: int = 0
     sample: int = 0
     run: int = 0
+    level: int = 0
 
     @property
     def key(self) -> str:
         """Its name in a checkpoint."""
-        return f"{self.tile}-{self.sample}-{self.run}"
+        return f"{self.tile}-{self.sample}-{'half' if self.level else self.run}"
+
+    @property
+    def half(self) -> Part:
+        """The fit that guides this one."""
+        return replace(self, run=0, level=1)
 
 
 @runtime_checkable
@@ -56,7 +69,8 @@ class Keeper(Protocol):
 class Session:
     """A restoration: what it starts from, the images of finished fits by part, and the fit in progress.
 
-    `fitted` are the numbers of the tiles with something to restore; `shown` is the place of the last preview.
+    `fitted` are the numbers of the tiles with something to restore, `guided` says whether a fit at half the size comes
+    before that of each; `shown` is the place of the last preview.
     """
 
     material: Material
@@ -64,6 +78,7 @@ class Session:
     computation: Computation
     tiles: list[Tile]
     fitted: list[int]
+    guided: bool
     budget: Budget
     keeper: Keeper
     network: Network
@@ -82,15 +97,31 @@ class Session:
         """How far it has come: the number of finished fits, and the iterations of the one in progress."""
         return len(self.records), 0 if self.current is None else self.current[1].iteration
 
-    def observation(self, tile: Tile) -> Observation:
-        """Return what is observed of a tile."""
-        known = self.material.known
-        return observe(
-            self.material.pixels[tile.rows, tile.columns],
-            None if known is None else known[tile.rows, tile.columns],
-            scale=self.request.factor,
-            composed=self.request.table.composed,
-        ).to(self.computation.device)
+    def observation(self, part: Part) -> Observation:
+        """Return what is observed of a tile, or at its level."""
+        material, request = self._material(part), self.request
+        observed = observe(material.pixels, material.known, scale=request.factor, composed=request.table.composed)
+        return observed.to(self.computation.device)
+
+    def clean(self, part: Part) -> Tensor | None:
+        """Return the truth of a tile at its level, if there is one."""
+        clean = self._material(part).clean
+        return None if clean is None else as_tensor(clean).to(self.computation.device)
+
+    def _material(self, part: Part) -> Material:
+        tile, factor = self.tiles[part.tile], self.request.factor
+        material = self.material.cropped(tile, factor)
+        return material.reduced((tile.height // 2, tile.width // 2), factor) if part.level else material
+
+    def guide(self, part: Part) -> Tensor | None:
+        """Return what guides a fit, at its size; None for one without a guide."""
+        image = None if part.level else self.images.get(part.half.key)
+        return None if image is None else self._enlarged(image, part)
+
+    def _enlarged(self, image: Tensor, part: Part) -> Tensor:
+        """Return the picture of a fit at half the size, at that of its tile."""
+        tile = self.tiles[part.tile]
+        return F.interpolate(image, (tile.height, tile.width), mode="bicubic", align_corners=False).clamp(0, 1)
 
     def pictures(self) -> list[UInt8[np.ndarray, "h w c"]]:
         """Return the best picture so far, or the samples; a part that was not begun is as it was."""
@@ -101,14 +132,21 @@ class Session:
         return pictures
 
     def _image(self, number: int, sample: int) -> Tensor:
-        """Return the best picture of a tile so far: the mean of its finished runs, or the first in progress."""
-        images = [image for key, image in self.images.items() if key.startswith(f"{number}-{sample}-")]
+        """Return the best picture of a tile so far: the mean of its finished runs, the first one, or the guide."""
+        first = Part(tile=number, sample=sample)
+        keys = [replace(first, run=run).key for run in range(self.request.runs)]
+        images = [self.images[key] for key in keys if key in self.images]
+        guide = self.guide(first)
         if not images and self.current is not None:
             part, fit = self.current
-            images = [fit.image] if (part.tile, part.sample) == (number, sample) and fit.iteration else []
-        tile = self.tiles[number]
+            if part == first and fit.iteration > (0 if guide is None else SURPASSED):
+                images = [fit.image]
+            elif part == first.half and fit.iteration:
+                guide = self._enlarged(fit.image, part)
+        if not images and guide is not None:
+            images = [guide]
         if not images:
-            restored = tile.scaled(self.request.factor)
+            restored = self.tiles[number].scaled(self.request.factor)
             return as_tensor(self.before[restored.rows, restored.columns])
-        observation = self.observation(tile)
+        observation = self.observation(first)
         return observation.finish(torch.stack([image.to(observation.values) for image in images]).mean(0))

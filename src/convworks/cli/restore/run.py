@@ -18,7 +18,7 @@ from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, InputError, counted, visible
 from convworks.hardware import refuse_torchrun
 from convworks.outputs import Protected, check_name, numbers
-from convworks.restoration.ending import ending
+from convworks.restoration.ending import ending, ends
 from convworks.restoration.paths import PAGE, Paths, below_folder, beside, paths_of
 from convworks.restoration.request import MOST, Request, check
 from convworks.restoration.rules import SHARE, TIME
@@ -144,7 +144,7 @@ def _command(paths: Sequence[str], request: Request, named: Files, folder: Path 
 
 def _next(images: Sequence[dict[str, Any]], request: Request) -> Request:
     """Return what may give better images: more time, where that was short; else more runs, or other samples."""
-    short = {TIME, SHARE} & {fit["ended"] for row in images for fit in row["fits"]}
+    short = {TIME, SHARE} & set(ends(fit for row in images for fit in row["fits"]))
     longer = replace(request, minutes=2 * request.minutes)
     if short:
         return longer
@@ -170,7 +170,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
             row["path"],
             "x".join(map(str, row["restored_size"][::-1])),
             f"{sum(fit['iterations'] for fit in row['fits']):,}",
-            "/".join(dict.fromkeys(fit["ended"] for fit in row["fits"])),
+            "/".join(ends(row["fits"])),
             *([f"{row['psnr_before']:.2f} dB", f"{fmean(row['psnr']):.2f} dB"] if measured else []),
             f"{row['seconds']:.1f}",
             row["files"][0] + (f" ... ({len(row['files'])})" if len(row["files"]) > 1 else ""),
@@ -183,7 +183,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
     if errors:
         lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be restored:")
         lines += [visible(f"  {error['path']}: {error['error']}") for error in errors]
-    lines.append(ending(request, {fit["ended"] for row in images for fit in row["fits"]}))
+    lines.append(ending(request, ends(fit for row in images for fit in row["fits"])))
     lines.append(visible(f"report: {values['report']}"))
     lines.append(visible(f"next:   {_command(paths[:3], _next(images, request), named, None)}"))
     return "\n".join(lines)
