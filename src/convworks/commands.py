@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from convworks.errors import visible
+from convworks.errors import HIDDEN, visible
 
 
 def repeated(words: Sequence[object], options: Mapping[str, object]) -> str:
@@ -26,4 +27,12 @@ def _quoted(word: str) -> str:
     if visible(word) == word:
         return shlex.quote(word)
     escaped = word.replace("\\", "\\\\").replace("'", "\\'")
-    return f"$'{visible(escaped)}'"
+    return f"$'{HIDDEN.sub(_bytes, escaped)}'"
+
+
+def _bytes(match: re.Match[str]) -> str:
+    """Write a character that cannot be seen: as its bytes, which a shell reads in any locale."""
+    character = match[0]
+    if character.isascii():
+        return ascii(character)[1:-1]
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))

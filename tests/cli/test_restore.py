@@ -229,6 +229,22 @@ def test_pictures_after_the_one_that_was_interrupted_are_replaced_by_resuming(
     assert {path.name for path in Path("out").iterdir()} == {path.name for path in Path("whole").iterdir()}
 
 
+def test_a_picture_that_could_not_be_resumed_is_still_replaced_later(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder that was being replaced, one picture cannot be read when it is resumed for the first time."""
+    words = ["denoise", "photos", *FEW, "--minutes", "60", "--precision", "float32", "--out", "out"]
+    answer(capsys, *words)
+    again = [*words, "--seed", "1"]
+    interrupted([*again, "--overwrite"], 3, monkeypatch)
+    content = Path("photos/1.png").read_bytes()
+    Path("photos/1.png").write_text("no picture")
+    assert run(["restore", *again, "--resume"]) == 1
+    assert "photos/1.png: is not an image" in capsys.readouterr().out
+    Path("photos/1.png").write_bytes(content)
+    assert [row["seed"] for row in answer(capsys, *again, "--resume")["images"]] == [1, 1]
+
+
 def test_what_cannot_be_replaced_stays(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["denoise", "photos", *FEW, "--out", "out"]
     answer(capsys, *words)

@@ -12,7 +12,7 @@ from convworks.charts.lettering import Number, shorten
 from convworks.charts.overlay import COLOURS
 
 MARGIN, RADIUS, NAMED, LONGEST = 14.0, 3.2, 30, 18
-#: Around a name, so that it is read on points, of which it hides few.
+#: Around a name: keeps it readable on top of points.
 HALO = tuple((dx, dy, "paper") for dx in (-1.6, 0.0, 1.6) for dy in (-1.6, 0.0, 1.6))
 
 

@@ -60,7 +60,8 @@ def restore_files(
             reason = f"the best so far is {begun}" if begun.exists() else f"while restoring {job.file}"
             raise InterruptedRestorationError("interrupted", reason, again) from None
         except ConvworksError as error:
-            unmark(job.paths)
+            if not resume:  # a later one would take what is there for something else
+                unmark(job.paths)
             rows.append(error)
             continue
         rows.append(row)

@@ -169,6 +169,26 @@ def test_each_random_network_explains_what_has_the_rank_that_the_target_has() ->
     assert found.where is pixel
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_channel_has_the_same_rank_however_its_map_lies_in_memory(masked: bool) -> None:
+    """Means of channels-last maps are rounded otherwise one by one than all at once."""
+    torch.manual_seed(0)
+    values = torch.randn(8, 64, 16, 16).relu().contiguous(memory_format=torch.channels_last)
+    where = torch.rand(8, 16, 16) > 0.3 if masked else None
+    for channel in range(64):
+        target = Target(name="a channel", channels=torch.full((8,), channel), where=where)
+        assert target.in_place_of(values, values).channels.tolist() == [channel] * 8
+
+
+@pytest.mark.parametrize("count", [8, 13, 24])
+def test_numbers_that_do_not_spread_are_not_divided_by_rounding(count: int) -> None:
+    place = torch.rand(1, 20, 20).expand(4, 20, 20)
+    weights = compared(place + 0.2 * torch.rand(4, 20, 20), [place] * count)
+    assert all(abs(getattr(weights, name).above) < 1000 for name in ("complexity", "order", "repetition", "similarity"))
+    same = compared(place, [place] * count)
+    assert same.distance == pytest.approx(0, abs=1e-3)
+
+
 def test_what_maps_of_all_images_share_counts() -> None:
     """Two networks that look at one place in each image, and one that looks anywhere."""
     torch.manual_seed(0)

@@ -37,8 +37,8 @@ class Target:
         the other predicts.
         """
         means, order = self._averaged(values), self._averaged(others).argsort(dim=1, descending=True, stable=True)
-        ranks = (means > self.score(values)[:, None]).sum(1, keepdim=True)
-        return replace(self, channels=order.gather(1, ranks)[:, 0])
+        own = means.gather(1, self.channels.to(means.device)[:, None])  # `score` may round otherwise
+        return replace(self, channels=order.gather(1, (means > own).sum(1, keepdim=True))[:, 0])
 
     def _averaged(self, values: Float[Tensor, "b c *map"]) -> Float[Tensor, "b c"]:
         """Return channels averaged over the positions."""

@@ -26,8 +26,8 @@ DRAWS, FEWEST_DRAWS, TESTED = 24, 8, 8
 #: By how many standard deviations maps must differ from those with random weights. The test is uninformative for maps
 #: of fewer pixels; and against a map beyond this spread of the complexity, a fraction, and from fewer images.
 DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.1, 4
-#: The largest correlation that is told from 1: what maps of rounded numbers have.
-CLOSEST = 0.9999
+#: The largest correlation that is told from 1, which maps of rounded numbers have; the least spread of other numbers.
+CLOSEST, LEAST_SPREAD = 0.9999, 1e-3
 #: What is measured of maps, of trained and of random weights.
 MEASURES = ("complexity", "order", "repetition", "similarity")
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
@@ -39,8 +39,8 @@ Map = Float[Tensor, "b *size"]
 class Measured(NamedTuple):
     """A measure of maps with the trained weights, its mean with random ones, and its standard deviation over those.
 
-    `above`: by how many standard deviations the trained weights are above the random ones; 0 where nothing spreads.
-    Correlations, which crowd near 1, are compared by Fisher's z.
+    `above`: by how many standard deviations the trained weights are above the random ones. Correlations, which crowd
+    near 1, are compared by Fisher's z.
     """
 
     trained: float
@@ -196,17 +196,17 @@ def weight_tests(
 ) -> dict[str, Weights]:
     """Return the weight-randomisation test of each method, on the first images; the same random networks for all.
 
-    Each explains what has in it the rank that the target has in the network: what a network is most sure of stands out
-    in it, in its maps, too, whatever its weights. `report` is called after each random network.
+    Where the target is a class, each explains that of the same rank in its own output: what a network is most sure of
+    stands out in its maps, too, whatever its weights. `report` is called after each random network.
     """
     few = images[:TESTED]
     chosen = target.rows(torch.arange(len(few)))
-    values = outputs_of(network, few, target.tap)
+    outputs = None if target.tap else outputs_of(network, few)
     trained = {name: maps_of(network, few, chosen, method) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
     for seed in range(DRAWS):
         control = randomised(network, seed)
-        own = chosen.in_place_of(values, outputs_of(control, few, target.tap))
+        own = chosen if outputs is None else chosen.in_place_of(outputs, outputs_of(control, few))
         for name, method in methods.items():
             random[name].append(maps_of(control, few, own, method))
         report()
@@ -222,17 +222,17 @@ def maps_of(network: nn.Module, images: Images, target: Target, method: Method) 
 def compared(trained: Map, random: Sequence[Map], *, coarse: bool = False) -> Weights:
     """Compare maps with those of random networks; empty ones are left out, and networks that have no others."""
     varied = _varied(trained)
-    images, controls = trained[varied], [maps[varied] for maps in random]
+    images, controls, pixels = trained[varied], [maps[varied] for maps in random], trained[0].numel()
     controls = [maps for maps in controls if bool(_varied(maps).any())]
     if not len(images) or len(controls) < FEWEST_DRAWS:
-        return replace(undecided(trained[0].numel()), images=len(images), draws=len(controls))
+        return replace(undecided(pixels), images=len(images), draws=len(controls))
     return Weights(
         complexity=_measured(complexity, images, controls),
-        order=_measured(order, images, controls, scale=fisher),
-        repetition=_measured(repetition, images, controls, scale=fisher),
+        order=_measured(order, images, controls, pixels=pixels),
+        repetition=_measured(repetition, images, controls, pixels=pixels),
         similarity=_similarities(images, controls),
         images=len(images),
-        pixels=trained[0].numel(),
+        pixels=pixels,
         draws=len(controls),
         coarse=coarse,
     )
@@ -260,7 +260,7 @@ def _similarities(trained: Map, random: Sequence[Map]) -> Measured:
     alike[~(varied[:, None] & varied[None])] = torch.nan
     alike = alike.nanmean(2).fill_diagonal_(torch.nan)
     among = alike[1:, 1:].nanmean(1)
-    return _beside(alike[0, 1:].nanmean(), among[among.isfinite()], fisher)
+    return _beside(alike[0, 1:].nanmean(), among[among.isfinite()], trained[0].numel())
 
 
 def _varied(maps: Map) -> Bool[Tensor, " b"]:
@@ -269,25 +269,20 @@ def _varied(maps: Map) -> Bool[Tensor, " b"]:
     return flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
 
 
-def _measured(
-    measure: Callable[[Tensor], Tensor],
-    trained: Map,
-    random: Sequence[Map],
-    *,
-    scale: Callable[[Tensor], Tensor] = Tensor.double,
-) -> Measured:
-    """Return a measure of maps, the mean over the images whose map is not empty, compared on a scale."""
+def _measured(measure: Callable[[Tensor], Tensor], trained: Map, random: Sequence[Map], *, pixels: int = 0) -> Measured:
+    """Return a measure of maps, the mean over the images whose map is not empty; `pixels`: of those it correlates."""
     controls = torch.stack([measure(maps[_varied(maps)]).mean() for maps in random])
-    return _beside(measure(trained).mean(), controls, scale)
+    return _beside(measure(trained).mean(), controls, pixels)
 
 
-def _beside(trained: Tensor, random: Float[Tensor, " n"], scale: Callable[[Tensor], Tensor]) -> Measured:
-    """Return a number of the trained weights beside those of random ones, compared on a scale."""
-    difference, spread = scale(trained) - scale(random).mean(), float(scale(random).std())
-    above = float(difference) / spread if spread else 0.0
+def _beside(trained: Tensor, random: Float[Tensor, " n"], pixels: int = 0) -> Measured:
+    """Return a number of the trained weights beside those of random ones; of so many pixels, if it correlates them.
+
+    Fisher's z of a correlation has a standard error, below which nothing is told apart.
+    """
+    own, controls, least = trained.double(), random.double(), LEAST_SPREAD
+    if pixels:
+        own, controls = (values.clamp(-CLOSEST, CLOSEST).atanh() for values in (own, controls))
+        least = 1 / math.sqrt(max(1, pixels - 3))
+    above = float(own - controls.mean()) / max(float(controls.std()), least)
     return Measured(float(trained), float(random.mean()), float(random.std()), above)
-
-
-def fisher(correlation: Tensor) -> Tensor:
-    """Return Fisher's z of correlations, up to that of 0.9999."""
-    return correlation.double().clamp(-CLOSEST, CLOSEST).atanh()

@@ -59,7 +59,7 @@ def maximise(
     images.
     """
     device = next(network.parameters()).device
-    parts = []
+    parts, seen = [], 0.0
     with frozen(network):
         for first in range(0, len(channels), CHANNELS_AT_ONCE):
             some = torch.tensor(channels[first : first + CHANNELS_AT_ONCE], device=device)
@@ -69,7 +69,7 @@ def maximise(
                 return central(outputs_at(network, layer, reads(images)))
 
             noise = _beginnings(responses, some, shape, generator)
-            seen = _seen(responses, shape, device, seed)
+            seen = seen or _seen(responses, shape, device, seed)
             parts.append(_climb(responses, some, noise, SMOOTHNESS / seen, steps, generator))
             if report is not None:
                 report(min(first + CHANNELS_AT_ONCE, len(channels)), len(channels))
@@ -104,7 +104,8 @@ def _seen(responses: Responses, shape: tuple[int, int, int], device: torch.devic
         signs = torch.randint(0, 2, values.shape, generator=generator).to(values) * 2 - 1
         (gradient,) = torch.autograd.grad((values * signs).sum(), pixels)
     energy = gradient.square().mean((0, 1)).double()
-    return float(energy.sum() ** 2 / energy.square().sum() / energy.numel()) if energy.any() else 1.0
+    fraction = float(energy.sum() ** 2 / energy.square().sum() / energy.numel())
+    return fraction if fraction > 0 else 1.0  # nor of a gradient that is not finite is more known
 
 
 def _climb(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from convworks.charts.drawing import Drawing, Line, Picture, Rectangle, Shape, Text, remark
 from convworks.charts.grid import colour_tile, grid, rgba, signed_tile, strongest_of
+from convworks.charts.lettering import fit
 from convworks.charts.signed import signed_picture
 from convworks.console import counting
 from convworks.errors import visible
@@ -147,10 +148,11 @@ def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str, name: 
     height, width = pixels.shape[:2]
     scale = WHOLE / max(height, width)
     wide, high, top = width * scale, height * scale, 64.0
+    full = max(2 * wide + 26, 440)
     blue = "what counts" if field.counting else "nothing counts"
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
-        remark(0, 30, name, "start", size=11),
+        remark(0, 30, fit(name, 11, full), "start", size=11),
         remark(0, 47, f"orange: what it can see; blue: {blue}", "start", size=11),
         remark(wide + 24, 47, "gradient, root mean square", "start", size=11),
     ]
@@ -161,7 +163,7 @@ def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str, name: 
             if spans:
                 corners = _corners(spans, left, top, scale, (height, width))
                 shapes.append(Line(points=corners, stroke=colour, width=line))
-    return Drawing(width=max(2 * wide + 26, 440), height=top + high + 2, label=title, shapes=tuple(shapes))
+    return Drawing(width=full, height=top + high + 2, label=title, shapes=tuple(shapes))
 
 
 def _corners(
