@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from convworks.errors import InputError
-from convworks.explain.attribution import integrated, verdict
+from convworks.explain.attribution import integrated, occlusion, verdict
 from convworks.explain.attribution.attribute import attribute
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.passes import outputs_of
@@ -49,8 +49,9 @@ def refused(method: str, name: str, target: Target) -> str:
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in (*IMAGES, *DENSE)]
 )
 def test_every_method_explains_every_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they are, but for fewer points on a path and fewer random networks."""
+    """As they are, but for fewer points on a path, fewer windows and fewer random networks."""
     monkeypatch.setattr(integrated, "MOST", integrated.FEWEST)
+    monkeypatch.setattr(occlusion, "WINDOWS", 2)
     monkeypatch.setattr(verdict, "DRAWS", 2)
     torch.manual_seed(0)
     shape = shape_of(name)
@@ -59,20 +60,20 @@ def test_every_method_explains_every_network(name: str, monkeypatch: pytest.Monk
     outputs = outputs_of(network, images)
     target = class_target("the class", predicted(outputs), outputs)
     last = [tap for tap in network.taps if not tap.startswith("head")][-1]
-    unit = unit_target("a unit", (0,), outputs_of(network, images[:1], last), tap=last).rows(torch.zeros(2).long())
-    for each in (target, unit):
+    unit = unit_target("a unit", (0,), outputs_of(network, images[:1], last), tap=last)
+    for each, batch in ((target, images), (unit, images[:1])):
         expected = {method: reason for method in METHODS if (reason := refused(method, name, each))}
-        attributions = attribute(network, images, each, METHODS, required=())
+        attributions = attribute(network, batch, each, METHODS, required=())
         assert attributions.impossible.keys() == expected.keys()
         for method, reason in expected.items():
             with pytest.raises(InputError, match=reason):
-                METHODS[method].attribute(network, images, each)
+                METHODS[method].attribute(network, batch, each)
         for method, attribution in attributions.by_method.items():
-            assert attribution.pixels.shape == (2, *shape.size)
+            assert attribution.pixels.shape == (len(batch), *shape.size)
             assert bool(attribution.pixels.isfinite().all())
-            assert len(attribution.verdicts) == 2
+            assert len(attribution.verdicts) == len(batch)
             assert all(row.empty or attribution.pixels[n].any() for n, row in enumerate(attribution.verdicts))
             if method == "gradient":
                 assert all(row.kept for row in attribution.verdicts)
             if (quick := METHODS[method].quick) is not None:
-                assert quick(network, images, each).shape == attribution.values.shape
+                assert quick(network, batch, each).shape == attribution.values.shape
