@@ -83,7 +83,7 @@ def test_the_fit_at_half_the_size_is_part_of_the_input_of_the_other_one(
     found = restored(500.0, Keeping())
     assert found.image.shape == PICTURE.shape
     assert (
-        "x: a fit at half the size comes first, and guides that of the whole: --minutes 8.33333 allow few iterations"
+        "x: a fit at half the size comes first, and guides that of the whole: --minutes 8.33333 allows few iterations"
         in (capsys.readouterr().err)
     )
     half, whole = found.record["fits"][:2]

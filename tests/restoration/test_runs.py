@@ -85,7 +85,7 @@ def test_a_run_that_still_gains_much_is_not_cut_short(fits: Restore) -> None:
 
 def test_a_time_too_short_for_two_useful_runs_is_for_one(fits: Restore, capsys: pytest.CaptureFixture[str]) -> None:
     assert [(ended, averaged) for ended, _, averaged in fits(1000.0, best=5000)] == [("time", True)]
-    assert "x: a single run, not the mean of 2: --minutes 16.6667 allow no more" in capsys.readouterr().err
+    assert "x: a single run, not the mean of 2: --minutes 16.6667 allows no more" in capsys.readouterr().err
 
 
 def test_given_iterations_are_kept(fits: Restore) -> None:

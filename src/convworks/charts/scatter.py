@@ -11,7 +11,7 @@ from convworks.charts.drawing import Circle, Drawing, Shape, Text, remark
 from convworks.charts.lettering import Number, shorten
 from convworks.charts.overlay import COLOURS
 
-MARGIN, RADIUS, NAMED, LONGEST = 14.0, 3.2, 30, 18
+MARGIN, RADIUS, HOLE, NAMED, LONGEST = 14.0, 3.2, 1.2, 30, 18
 #: Around a name: keeps it readable on top of points.
 HALO = tuple((dx, dy, "paper") for dx in (-1.6, 0.0, 1.6) for dy in (-1.6, 0.0, 1.6))
 
@@ -27,7 +27,7 @@ def scatter(
 ) -> Drawing:
     """Draw points in a square; a label is an index into `classes`, -1 for none.
 
-    Colours repeat after eight classes; the names tell those apart.
+    After eight classes colours repeat, in rings; after sixteen the names alone tell classes apart.
     """
     shapes: list[Shape] = [Text(x=0, y=10, text=title, size=15, bold=True)]
     shapes += [remark(0, 30 + 17 * index, line, "start", size=11) for index, line in enumerate(remarks)]
@@ -39,6 +39,8 @@ def scatter(
     for x, y, label in zip(across.tolist(), down.tolist(), labels.tolist(), strict=True):
         colour = COLOURS[label % len(COLOURS)] if label >= 0 else "muted"
         shapes.append(Circle(x=x, y=y, radius=RADIUS, fill=colour))
+        if label // len(COLOURS) % 2 == 1:
+            shapes.append(Circle(x=x, y=y, radius=HOLE, fill="paper"))
     for number in range(len(classes)) if len(classes) <= NAMED else ():
         own = labels == number
         if own.any():

@@ -62,7 +62,7 @@ def restore_files(
         except ConvworksError as error:
             if not resume:  # a later one would take what is there for something else
                 unmark(job.paths)
-            rows.append(error)
+            rows.append(error if len(jobs) == 1 else of_image(job.file, error))
             continue
         rows.append(row)
         if len(sections) < page.MOST:
@@ -74,6 +74,13 @@ def restore_files(
         does = request.problem
         page.write(report, sections, problem=does, records=restored, command=command, files=names, failed=failed)
     return rows
+
+
+def of_image(file: Path, error: ConvworksError) -> ConvworksError:
+    """Return an error that names the image, among several."""
+    if error.where == str(file):
+        return error
+    return type(error)(file, f"{error.where}: {error.reason}", error.remedy)
 
 
 def _restore_file(job: Job, request: Request, place: str, *, resume: bool) -> tuple[dict[str, Any], Section]:

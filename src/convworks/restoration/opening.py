@@ -14,7 +14,7 @@ from convworks.restoration.saved import Saved, reopen
 from convworks.restoration.session import Keeper, Session
 from convworks.restoration.tiles import divide
 
-GUIDED = "a fit at half the size comes first, and guides that of the whole: --minutes {:g} allow few iterations of it"
+GUIDED = "a fit at half the size comes first, and guides that of the whole: --minutes {:g} allows few iterations of it"
 
 
 def opened(material: Material, request: Request, keeper: Keeper, budget: Budget, saved: Saved | None) -> Session:
@@ -69,4 +69,4 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
 def smaller(size: tuple[int, int], whole: tuple[int, int], request: Request) -> str:
     """Return the line that says at which size a picture is restored."""
     texts = [f"{width:,}x{height:,}" for height, width in (size, whole)]
-    return f"restored at {texts[0]} of {texts[1]} pixels: --minutes {request.minutes:g} allow no more"
+    return f"restored at {texts[0]} of {texts[1]} pixels: --minutes {request.minutes:g} allows no more"

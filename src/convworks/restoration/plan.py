@@ -114,7 +114,9 @@ def fitted_tiles(material: Material, tiles: Sequence[Tile], request: Request) ->
     """
     numbers = incomplete(tiles, material.size, material.known)
     if not numbers:
-        reason = f"has no missing pixel at {_by(material.size)} pixels, and --minutes {request.minutes:g} allow no more"
+        reason = (
+            f"has no missing pixel at {_by(material.size)} pixels, and --minutes {request.minutes:g} allows no more"
+        )
         raise InputError(material.name, reason, "give more --minutes, or a part of it")
     for tile in (tiles[number] for number in numbers):
         if material.known is not None and not material.known[tile.rows, tile.columns].any():

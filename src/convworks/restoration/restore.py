@@ -56,7 +56,7 @@ def fewer(runs: int, session: Session) -> str:
     """Return the line that says that fewer runs were averaged than wanted."""
     text = "a single run" if runs == 1 else f"the mean of {runs} runs"
     diverged = any(record["ended"] == DIVERGED for record in session.records)
-    reason = "another one diverged" if diverged else f"--minutes {session.request.minutes:g} allow no more"
+    reason = "another one diverged" if diverged else f"--minutes {session.request.minutes:g} allows no more"
     return f"{text}, not the mean of {session.request.runs}: {reason}"
 
 

@@ -191,4 +191,4 @@ def test_a_huge_picture_is_restored_at_a_smaller_size_which_is_said(
     assert run(["restore", "denoise", "huge.png", *few]) == 0
     line = capsys.readouterr().err
     assert "huge.png: restored at" in line
-    assert "of 12,500x8,000 pixels: --minutes 0.5 allow no more" in line
+    assert "of 12,500x8,000 pixels: --minutes 0.5 allows no more" in line

@@ -14,7 +14,7 @@ from convworks.cli.answer import Answer, table
 from convworks.commands import repeated
 from convworks.console import downloading, say
 from convworks.data.listing.find import find, plain_files
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.explain.attribution.named import parse_unit
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def _values(number: Number) -> dict[str, Any]:
 
 def _lines(explanation: Explanation) -> list[str]:
     terms = explanation.terms
-    strongest = np.argsort(-np.abs(terms.products), kind="stable")[:SHOWN]
+    shown = min(SHOWN, int(np.count_nonzero(terms.products)))
+    strongest = np.argsort(-np.abs(terms.products), kind="stable")[:shown]
     rows = [
         [
             f"{terms.values[n]:+.6g}",
@@ -113,11 +114,17 @@ def _lines(explanation: Explanation) -> list[str]:
     index = ",".join(map(str, explanation.index))
     named = "" if explanation.what == "output" else f" {explanation.what}"
     lines = [f"{explanation.layer}{named} [{index}] by {explanation.kind}: {count:,} terms"]
-    header = [explanation.values_from, explanation.weights_from, "product", "index", "weight index"]
+    sources = [explanation.values_from, explanation.weights_from]
+    header = [*sources, "product", *(f"{source} index" for source in sources)]
     lines += ["", table(header, rows)] if rows else []
-    if count > SHOWN:
+    if count > shown:
         rest = terms.products.sum() - terms.products[strongest].sum()
-        lines.append(f"and {count - SHOWN:,} smaller ones, which add up to {rest:+.6g} (--json lists them)")
+        smaller = (
+            f"and {count - shown:,} smaller ones, which add up to {rest:+.6g}"
+            if shown == SHOWN
+            else (f"and {counted(count - shown, 'term')} of 0")
+        )
+        lines.append(f"{smaller} (--json lists them)")
     return [*lines, "", f"bias {terms.bias:+.6g}, sum {terms.sum:+.9g}; in the tensor {explanation.value:+.9g}"]
 
 

@@ -103,7 +103,14 @@ def _lines(summary: Summary) -> list[str]:
     from convworks.explain.attribution.verdict import MEASURES
 
     shown = list(zip(summary.names, summary.targets, summary.scores, strict=True))[:SHOWN]
-    lines = [table(["image", "explained", "score"], [[name, target, f"{score:.4g}"] for name, target, score in shown])]
+    rows = [[name, target, f"{score:.4g}"] for name, target, score in shown]
+    header = ["image", "explained", "score"]
+    if summary.answers:
+        header += ["probability", "predicted"]
+        for row, answer in zip(rows, summary.answers, strict=False):
+            own = "-" if answer.probability is None else f"{answer.probability:.1%}"
+            row += [own, f"{answer.predicted}, {answer.largest:.1%}"]
+    lines = [table(header, rows)]
     if len(summary.names) > SHOWN:
         lines.append(f"and {len(summary.names) - SHOWN:,} more (--json lists them)")
     key = f"in brackets: of insertion and deletion, the best of {ORDERS} random orders"

@@ -21,7 +21,7 @@ from convworks.outputs import Protected, check_name, numbers
 from convworks.restoration.ending import ending, ends
 from convworks.restoration.paths import PAGE, Paths, below_folder, beside, paths_of
 from convworks.restoration.request import MOST, Request, check
-from convworks.restoration.rules import SHARE, TIME
+from convworks.restoration.rules import ITERATIONS, SHARE, TIME
 
 DEFAULT = Path("restored")
 SHOWN = 20  # images in the answer for people
@@ -144,12 +144,14 @@ def _command(paths: Sequence[str], request: Request, named: Files, folder: Path 
 
 def _next(images: Sequence[dict[str, Any]], request: Request) -> Request:
     """Return what may give better images: more time, where that was short; else more runs, or other samples."""
-    short = {TIME, SHARE} & set(ends(fit for row in images for fit in row["fits"]))
+    stopped = set(ends(fit for row in images for fit in row["fits"]))
     longer = replace(request, minutes=2 * request.minutes)
-    if short:
+    if stopped & {TIME, SHARE}:
         return longer
     if request.samples > 1:
         return replace(request, seed=request.seed + 1)
+    if request.iterations is not None and ITERATIONS in stopped:
+        return replace(request, iterations=2 * request.iterations)
     return replace(longer, runs=min(2 * request.runs, MOST))
 
 

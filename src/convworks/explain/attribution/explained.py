@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -60,14 +61,33 @@ class Subject:
     notes: tuple[str, ...]
 
 
+class Answered(NamedTuple):
+    """What a network says of an image: the class of the largest probability, and that of the class that is explained.
+
+    The latter is None where a unit is explained.
+    """
+
+    predicted: str
+    largest: float
+    probability: float | None
+
+    def __str__(self) -> str:
+        own = "" if self.probability is None else f"probability {self.probability:.1%}; "
+        return f"{own}predicted: {self.predicted}, {self.largest:.1%}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """Images with what was explained of each: its name, its score, and the attributions by method."""
+    """Images with what was explained of each: its name, its score, and the attributions by method.
+
+    There are no `answers` where a network gives no class for each image.
+    """
 
     subject: Subject
     target: Target
     targets: tuple[str, ...]
     scores: Float[Tensor, " b"]
+    answers: tuple[Answered, ...]
     attributions: Attributions
 
 
@@ -102,6 +122,7 @@ def explain_images(
         target=target,
         targets=tuple(_named(predictor, target)),
         scores=scores_of(network, subject.images, target),
+        answers=tuple(_answers(predictor, subject, target)),
         attributions=attributions,
     )
 
@@ -179,6 +200,18 @@ def _named(predictor: Predictor, target: Target) -> list[str]:
     if target.tap is not None or not predictor.classes:
         return [target.name] * len(numbers)
     return [target.name.replace(PREDICTED, f"class {predictor.classes[number]}") for number in numbers]
+
+
+def _answers(predictor: Predictor, subject: Subject, target: Target) -> list[Answered]:
+    """Return what the network says of each image, if it gives a class for each."""
+    if not predictor.classes or subject.outputs.ndim != 2:
+        return []
+    probabilities = predictor.task.activation.apply(subject.outputs.cpu())
+    answers = []
+    for row, best, number in zip(probabilities, predicted(subject.outputs), target.channels, strict=True):
+        own = None if target.tap is not None else float(row[number])
+        answers.append(Answered(predictor.classes[int(best)], float(row[best]), own))
+    return answers
 
 
 def target_of(

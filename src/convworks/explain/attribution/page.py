@@ -124,7 +124,7 @@ def _beside_random(weights: Weights, measure: str) -> str:
 
 def image_section(index: int, explained: Explained, number: int) -> Section:
     """Return an image with its maps, and what is wrong with them; `number` counts from 1 on the page."""
-    subject = explained.subject
+    subject, score = explained.subject, float(explained.scores[index])
     drawings = [image_drawing(subject.pictures[index], "Image")]
     lines: list[str] = []
     for attribution in explained.attributions.by_method.values():
@@ -141,6 +141,8 @@ def image_section(index: int, explained: Explained, number: int) -> Section:
     return Section(
         anchor=f"image-{number}",
         title=Path(subject.names[index]).name,
-        note=f"{explained.targets[index]}, score {float(explained.scores[index]):.4g}",
+        note=", ".join(
+            [explained.targets[index], f"score {score:.4g}", *map(str, explained.answers[index : index + 1])]
+        ),
         body=wrapping(drawings) + paragraphs(lines),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from convworks.explain.attribution.explained import Explained
+from convworks.explain.attribution.explained import Answered, Explained
 from convworks.explain.attribution.verdict import MEASURES, Verdict, Weights, finite
 
 
@@ -53,7 +53,7 @@ def against_chance(inserts: bool, deletes: bool) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Images by name, what is explained of each, its score, and the methods by name.
+    """Images by name, what is explained of each, its score, what the network says of it, and the methods by name.
 
     `unit` says whether it is a unit of a layer. Other methods are `impossible`, and the weights of some are `untested`,
     for the reasons that are given; `notes` say how files were fitted to the network's input.
@@ -62,6 +62,7 @@ class Summary:
     names: tuple[str, ...]
     targets: tuple[str, ...]
     scores: tuple[float, ...]
+    answers: tuple[Answered, ...]
     notes: tuple[str, ...]
     unit: bool
     by_method: Mapping[str, Judged]
@@ -75,6 +76,7 @@ class Summary:
             names=self.names + other.names,
             targets=self.targets + other.targets,
             scores=self.scores + other.scores,
+            answers=self.answers + other.answers,
             notes=self.notes + other.notes,
             by_method={
                 name: replace(each, verdicts=each.verdicts + other.by_method[name].verdicts)
@@ -98,6 +100,7 @@ class Summary:
                 "path": name,
                 "target": self.targets[index],
                 "score": finite(self.scores[index]),
+                **(self.answers[index]._asdict() if self.answers else {}),
                 "methods": {method: each.verdicts[index].values() for method, each in self.by_method.items()},
             }
             for index, name in enumerate(self.names)
@@ -112,6 +115,8 @@ class Summary:
 
 
 def _weights(weights: Weights) -> dict[str, Any]:
+    if not weights.images:
+        return {"verdict": weights.verdict}
     measures = {name: getattr(weights, name)._asdict() for name in MEASURES}
     return {**measures, "distance": finite(weights.distance), "verdict": weights.verdict}
 
@@ -123,6 +128,7 @@ def summary_of(explained: Explained) -> Summary:
         names=subject.names,
         targets=explained.targets,
         scores=tuple(explained.scores.tolist()),
+        answers=explained.answers,
         notes=subject.notes,
         unit=explained.target.tap is not None,
         by_method={
