@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from convworks.errors import InputError
-from convworks.explain.attribution import integrated, occlusion, verdict
-from convworks.explain.attribution.attribute import attribute
+from convworks.explain.attribution import attribute as attribution
+from convworks.explain.attribution import curves, integrated, occlusion, verdict
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.passes import outputs_of
 from convworks.explain.attribution.target import Target, class_target, predicted, unit_target
@@ -49,9 +51,12 @@ def refused(method: str, name: str, target: Target) -> str:
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in (*IMAGES, *DENSE)]
 )
 def test_every_method_explains_every_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they are, but for fewer points on a path, fewer windows and fewer random networks."""
-    monkeypatch.setattr(integrated, "MOST", integrated.FEWEST)
+    """As they are, but for fewer points on a path, windows, parts, random orders and random networks."""
+    monkeypatch.setattr(integrated, "FEWEST", 8)
+    monkeypatch.setattr(integrated, "MOST", 8)
     monkeypatch.setattr(occlusion, "WINDOWS", 2)
+    monkeypatch.setattr(curves, "curve", partial(curves.curve, steps=2))
+    monkeypatch.setattr(attribution, "random_areas", partial(curves.random_areas, orders=1))
     monkeypatch.setattr(verdict, "DRAWS", 2)
     torch.manual_seed(0)
     shape = shape_of(name)
@@ -63,17 +68,17 @@ def test_every_method_explains_every_network(name: str, monkeypatch: pytest.Monk
     unit = unit_target("a unit", (0,), outputs_of(network, images[:1], last), tap=last)
     for each, batch in ((target, images), (unit, images[:1])):
         expected = {method: reason for method in METHODS if (reason := refused(method, name, each))}
-        attributions = attribute(network, batch, each, METHODS, required=())
-        assert attributions.impossible.keys() == expected.keys()
+        attributed = attribution.attribute(network, batch, each, METHODS, required=())
+        assert attributed.impossible.keys() == expected.keys()
         for method, reason in expected.items():
             with pytest.raises(InputError, match=reason):
                 METHODS[method].attribute(network, batch, each)
-        for method, attribution in attributions.by_method.items():
-            assert attribution.pixels.shape == (len(batch), *shape.size)
-            assert bool(attribution.pixels.isfinite().all())
-            assert len(attribution.verdicts) == len(batch)
-            assert all(row.empty or attribution.pixels[n].any() for n, row in enumerate(attribution.verdicts))
+        for method, found in attributed.by_method.items():
+            assert found.pixels.shape == (len(batch), *shape.size)
+            assert bool(found.pixels.isfinite().all())
+            assert len(found.verdicts) == len(batch)
+            assert all(row.empty or found.pixels[n].any() for n, row in enumerate(found.verdicts))
             if method == "gradient":
-                assert all(row.kept for row in attribution.verdicts)
+                assert all(row.kept for row in found.verdicts)
             if (quick := METHODS[method].quick) is not None:
-                assert quick(network, batch, each).shape == attribution.values.shape
+                assert quick(network, batch, each).shape == found.values.shape
