@@ -18,7 +18,7 @@ from convworks.errors import InputError, naming
 from convworks.explain.attribution.attribute import STEPS, Attributions, Report, attribute, with_activation
 from convworks.explain.attribution.methods import METHODS, with_taps
 from convworks.explain.attribution.named import class_number, parse_unit
-from convworks.explain.attribution.passes import in_chunks, outputs_of, scores_of
+from convworks.explain.attribution.passes import answers_of, outputs_of, scores_of
 from convworks.explain.attribution.target import Target, class_target, predicted, unit_target
 from convworks.explain.attribution.verdict import DRAWS, TESTED, Weights
 from convworks.files import path_of
@@ -166,13 +166,12 @@ def read_subject(predictor: Predictor, images: object) -> Subject:
     samples = input.stack([input.read(name, image) for name, image in zip(listed.names, listed.images, strict=True)])
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     normalised = input.normalise(samples.to(device)).float()
-    outputs = torch.cat([outputs_of(network, normalised[part]) for part in in_chunks(len(normalised), normalised[0])])
     return Subject(
         network=network,
         names=tuple(listed.names),
         pictures=tuple(input.picture(sample) for sample in samples),
         images=normalised,
-        outputs=outputs,
+        outputs=answers_of(network, normalised),
         notes=tuple(_fitted(predictor, listed.images)),
     )
 

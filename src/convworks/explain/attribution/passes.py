@@ -101,6 +101,11 @@ def outputs_of(network: nn.Module, images: Tensor, tap: str | None = None) -> Te
     return activations[tap] if tap else output
 
 
+def answers_of(network: nn.Module, images: Float[Tensor, "b c *size"]) -> Tensor:
+    """Return the output of a network for each image, in batches that fit the memory."""
+    return torch.cat([outputs_of(network, images[part]) for part in in_chunks(len(images), images[0])])
+
+
 def in_chunks(rows: int, sample: Tensor) -> Iterator[slice]:
     """Yield slices that divide so many rows, each with the values of a sample, into batches that fit the memory."""
     step = max(1, VALUES // max(1, sample.numel()))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
 from convworks.explain.attribution.methods import Method
-from convworks.explain.attribution.passes import outputs_of
+from convworks.explain.attribution.passes import answers_of
 from convworks.explain.attribution.randomised import complexity, order, randomised, ranked, repetition
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
@@ -201,12 +201,12 @@ def weight_tests(
     """
     few = images[:TESTED]
     chosen = target.rows(torch.arange(len(few)))
-    outputs = None if target.tap else outputs_of(network, few)
+    outputs = None if target.tap else answers_of(network, few)
     trained = {name: maps_of(network, few, chosen, method) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
     for seed in range(DRAWS):
         control = randomised(network, seed)
-        own = chosen if outputs is None else chosen.in_place_of(outputs, outputs_of(control, few))
+        own = chosen if outputs is None else chosen.in_place_of(outputs, answers_of(control, few))
         for name, method in methods.items():
             random[name].append(maps_of(control, few, own, method))
         report()
