@@ -20,7 +20,7 @@ import convworks
 from convworks.bundle.bundle import save_bundle
 from convworks.cli.main import run
 from convworks.explain.attribution import explained as groups
-from convworks.explain.attribution import verdict
+from convworks.explain.attribution import summary, verdict
 from convworks.explain.attribution.named import METHODS
 
 
@@ -42,6 +42,24 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("photo.png")
     return "photo.png"
+
+
+def test_the_answer_says_what_is_predicted_and_how_probable_the_class_is(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `predict` does."""
+    images, bundle = place.images("x", count=1), str(place.bundle())
+    predicted = convworks.load(bundle, device="cpu").predict(f"{images}/0.png", top=2)
+    (best, other), (most, least) = predicted["labels"], predicted["probabilities"]
+    image = answer(capsys, bundle, images, "--method", "gradient", "--class", other)["images"][0]
+    assert image["predicted"] == {"class": best, "probability": pytest.approx(most, abs=1e-4)}
+    assert image["probability"] == pytest.approx(least, abs=1e-4)
+    monkeypatch.setattr(summary, "RARE", least + 0.001)
+    assert run(["explain", bundle, images, "--method", "gradient", "--class", other, "--overwrite"]) == 0
+    assert "insertion and deletion say little: the class has a probability below" in capsys.readouterr().out
+    unit = answer(capsys, bundle, images, "--method", "gradient", "--unit", "stage1:0", "--out", "unit")["images"][0]
+    assert "probability" not in unit
+    assert unit["predicted"]["class"] == best
 
 
 def test_all_methods_leave_pictures_numbers_and_a_page(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

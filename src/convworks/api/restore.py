@@ -35,9 +35,8 @@ def restore(
 
     Pictures are paths, bytes, Pillow images, arrays [h, w] or [h, w, c] of uint8, or tensors; a mask may be an array
     or a tensor [h, w] of booleans, true where pixels are known. docs/restore.md explains the options, which are those
-    of the command.
-    `.image` of the result is an array of uint8 [h, w, c], `.images` are the samples, `.record` says what was done and
-    `.curve` how it went.
+    of the command. `.image` of the result is an array of uint8 [h, w, c], `.images` are the samples, `.record` says
+    what was done and `.curve` how it went.
     """
     refuse_torchrun("convworks restore")
     request = Request.of(locals())

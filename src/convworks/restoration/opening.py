@@ -42,7 +42,10 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
             raise InputError(f"--minutes {request.minutes:g}", reason, "give at least as many")
         budget.used = max(saved[1]["seconds"], saved[1]["shown"]["seconds"])
-        size, guided = (saved[1]["size"][0], saved[1]["size"][1]), saved[1]["guided"]
+        size, guided = (
+            (saved[1]["size"][0], saved[1]["size"][1]),
+            saved[1].get("guided", False),
+        )  # none by earlier versions
     reduced = material.reduced(size, request.factor)
     tiles = divide(size, request.factor)
     fitted = fitted_tiles(reduced, tiles, request)

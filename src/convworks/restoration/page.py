@@ -73,10 +73,10 @@ def section(
         title, picture = _difference("clean", clean, images[0])
         titled[title] = picture
     lines = [*(_sentence(note) for note in notes), stopping(record)]
-    if len(record["fits"]) > 1:
-        lines.append("The curves are those of the first fit; the curve file has all of them.")
-    body = pictures(name, titled, line=summary(record), notes=lines)
     fit = next(fit for fit in record["fits"] if not guides(fit))
+    if len(record["fits"]) > 1:
+        lines.append(f"The curves are those of {_named(fit, _varied(record))}; the curve file has those of all fits.")
+    body = pictures(name, titled, line=summary(record), notes=lines)
     first = [row for row in curve if {word: row[word] for word in fit["part"]} == fit["part"]]
     best = fit["best_iteration"]
     kept = min((int(row["iteration"]) for row in first), key=lambda iteration: abs(iteration - best), default=None)
@@ -152,9 +152,7 @@ def _failed(errors: Sequence[ConvworksError]) -> Markup:
 
 
 def _fits(record: Mapping[str, Any]) -> Markup:
-    parts = [fit["part"] for fit in record["fits"]]
-    words = [word for word in parts[0] if word != "level"]
-    varied = [word for word in words if len({part[word] for part in parts}) > 1] or ["run"]
+    varied = _varied(record)
     rows = [
         Row(
             cells=(
@@ -169,6 +167,13 @@ def _fits(record: Mapping[str, Any]) -> Markup:
         for fit in record["fits"]
     ]
     return table(("fit", "ended by", "iterations", "kept", "time"), rows, texts=2)
+
+
+def _varied(record: Mapping[str, Any]) -> list[str]:
+    """Return the words that tell the fits of a record from each other."""
+    parts = [fit["part"] for fit in record["fits"]]
+    words = [word for word in parts[0] if word != "level"]
+    return [word for word in words if len({part[word] for part in parts}) > 1] or ["run"]
 
 
 def _named(fit: Mapping[str, Any], varied: Sequence[str]) -> str:

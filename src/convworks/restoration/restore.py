@@ -73,7 +73,7 @@ def _fit_parts(session: Session, saved: Saved | None) -> None:
             end = monotonic() + GUIDING * (until - monotonic()) if current.level else until
             if current == unfinished:
                 _fit(session, current, end, saved)
-            elif not any(record["part"] == asdict(current) for record in session.records):
+            elif all(Part(**record["part"]) != current for record in session.records):
                 if current.run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
                     break
                 _fit(session, current, end)
@@ -81,8 +81,8 @@ def _fit_parts(session: Session, saved: Saved | None) -> None:
 
 def _first(session: Session, part: Part) -> dict[str, Any]:
     """Return the record of the first run of a part."""
-    first = asdict(replace(part, run=0))
-    return next(record for record in session.records if record["part"] == first)
+    first = replace(part, run=0)
+    return next(record for record in session.records if Part(**record["part"]) == first)
 
 
 def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:

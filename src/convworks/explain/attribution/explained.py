@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from convworks.explain.attribution.methods import METHODS, with_taps
 from convworks.explain.attribution.named import class_number, parse_unit
 from convworks.explain.attribution.passes import answers_of, outputs_of, scores_of
 from convworks.explain.attribution.target import Target, class_target, predicted, unit_target
-from convworks.explain.attribution.verdict import DRAWS, TESTED, Weights
+from convworks.explain.attribution.verdict import DRAWS, TESTED, Weights, finite
 from convworks.files import path_of
 from convworks.inference.predictor import Predictor
 
@@ -74,6 +74,11 @@ class Answered(NamedTuple):
     def __str__(self) -> str:
         own = "" if self.probability is None else f"probability {self.probability:.1%}; "
         return f"{own}predicted: {self.predicted}, {self.largest:.1%}"
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        own = {} if self.probability is None else {"probability": finite(self.probability)}
+        return {**own, "predicted": {"class": self.predicted, "probability": finite(self.largest)}}
 
 
 @dataclass(frozen=True, kw_only=True)

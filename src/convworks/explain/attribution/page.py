@@ -74,7 +74,7 @@ def _findings(summary: Summary) -> list[str]:
     }
     several = all(colours.values())
     lines = [f"{', '.join(titles)}: {text}" if several else text for text, titles in colours.items() if titles]
-    lines.append("A map says where a network looked, not why; what speaks against one is below and beside it.")
+    lines.append("A map shows what the score depends on; how it did in tests is below, and beside it.")
     lines += [f"{remark}." for remark in summary.remarks()]
     unrelated = [each.title for each in methods if each.weights.verdict == UNRELATED]
     chance: dict[str, list[str]] = {}
@@ -138,11 +138,10 @@ def image_section(index: int, explained: Explained, number: int) -> Section:
                 f"insertion {verdict.insertion:.3f} (best random order {verdict.random_insertion:.3f}), "
                 f"deletion {verdict.deletion:.3f} ({verdict.random_deletion:.3f})."
             )
+    answer = f", {explained.answers[index]}" if explained.answers else ""
     return Section(
         anchor=f"image-{number}",
         title=Path(subject.names[index]).name,
-        note=", ".join(
-            [explained.targets[index], f"score {score:.4g}", *map(str, explained.answers[index : index + 1])]
-        ),
+        note=f"{explained.targets[index]}, score {score:.4g}{answer}",
         body=wrapping(drawings) + paragraphs(lines),
     )

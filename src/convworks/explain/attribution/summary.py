@@ -7,8 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from convworks.errors import counted
 from convworks.explain.attribution.explained import Answered, Explained
 from convworks.explain.attribution.verdict import MEASURES, Verdict, Weights, finite
+
+#: A probability that hardly anything can lower.
+RARE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +96,10 @@ class Summary:
             by_reason.setdefault(reason, []).append(name)
         yield from (f"{', '.join(names)}: weights not tested, {reason}" for reason, names in by_reason.items())
         yield from (f"{name}: {reason}" for name, reason in self.impossible.items())
+        rare = sum(answer.probability is not None and answer.probability < RARE for answer in self.answers)
+        if rare:
+            images = f" of {rare:,} of {counted(len(self.names), 'image')}" if len(self.names) > 1 else ""
+            yield f"insertion and deletion say little{images}: the class has a probability below {RARE:.0%}"
 
     def values(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -100,7 +108,7 @@ class Summary:
                 "path": name,
                 "target": self.targets[index],
                 "score": finite(self.scores[index]),
-                **(self.answers[index]._asdict() if self.answers else {}),
+                **(self.answers[index].values() if self.answers else {}),
                 "methods": {method: each.verdicts[index].values() for method, each in self.by_method.items()},
             }
             for index, name in enumerate(self.names)
