@@ -21,6 +21,7 @@ from workplace import environment
 import convworks
 from convworks.cli.main import run
 from convworks.restoration import folder as keeping
+from convworks.restoration import plan as planning
 from convworks.restoration import restore as restoring
 from convworks.restoration.fit import Fit, Row, Setup, step
 from convworks.restoration.progress import Progress
@@ -70,6 +71,24 @@ def test_a_folder_becomes_pictures_curves_and_a_page(photos: Path, capsys: pytes
     before, after = (np.mean([each[name] for each in found["images"]]) for name in ("psnr_before", "psnr"))
     assert f"{after:.2f}<small>dB</small>" in page
     assert f"PSNR after, {before:.2f} dB before, on average." in page
+
+
+def test_the_page_says_what_the_time_did_not_allow(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an iteration that costs 2 ms a pixel."""
+    Image.fromarray(np.full((96, 96, 3), 99, dtype=np.uint8)).save("large.png")
+    monkeypatch.setattr(planning, "seconds_per_pixel", lambda *_: 2e-3)
+    words = ["denoise", "large.png", *FEW, "--minutes", "3"]
+    first = answer(capsys, *words, "--out", "out")["images"][0]
+    width = first["restored_size"][1]
+    assert 64 < width < 96
+    assert first["notes"] == [f"restored at {width}x{width} of 96x96 pixels: --minutes 3 allows no more"]
+    assert (
+        f"Restored at {width}x{width} of 96x96 pixels: --minutes 3 allows no more."
+        in Path("out/report.html").read_text()
+    )
+    assert answer(capsys, *words, "--out", "out", "--resume")["images"][0]["notes"] == first["notes"]
 
 
 def test_the_answer_says_what_ended_the_fits(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,4 +137,5 @@ def test_either_fit_is_resumed(clock: SimpleNamespace, where: tuple[int, int]) -
     assert again.begun[0] == (where[0], where[1] + 1)
     assert [fit["part"]["level"] for fit in found.record["fits"]][:2] == [1, 0]
     assert np.array_equal(found.image, PICTURE)
+    assert found.record["notes"][0].startswith("a fit at half the size comes first")
     assert clock.now <= 500

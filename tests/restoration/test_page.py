@@ -26,10 +26,11 @@ def marks(best: int) -> list[str]:
         "restored_size": [24, 24],
         "seconds": 1.0,
         "psnr": None,
+        "notes": [],
         "fits": [{**fit, "seconds": 1.0}],
     }
     curve = [{**PART, "iteration": float(each), "loss": 1.0, "psnr": ratio} for each, ratio in RATIOS.items()]
-    section = page.section("x", before=GREY, images=[GREY], clean=None, record=record, curve=curve, notes=())
+    section = page.section("x", before=GREY, images=[GREY], clean=None, record=record, curve=curve)
     return re.findall(r"<circle[^>]*>", str(section.body))
 
 
@@ -50,16 +51,18 @@ def test_a_difference_says_what_its_colours_mean(after: int, words: str) -> None
         "restored_size": [24, 24],
         "seconds": 1.0,
         "psnr": None,
+        "notes": [],
     }
     images = [np.full_like(GREY, after)]
-    options: dict[str, Any] = {"record": {**record, "fits": [fit]}, "curve": (), "notes": (), "clean": None}
+    options: dict[str, Any] = {"record": {**record, "fits": [fit]}, "curve": (), "clean": None}
     assert words in str(page.section("x", before=GREY, images=images, **options).body)
 
 
 def test_an_image_that_is_enlarged_is_beside_the_bicubic_one() -> None:
     fit = {"part": PART, "iterations": 36, "best_iteration": 36, "ended": "iterations", "averaged": True, "seconds": 1}
     record = {"problem": "superres", "stop": "iterations", "size": [12, 12], "restored_size": [24, 24], "fits": [fit]}
-    options: dict[str, Any] = {"record": {**record, "seconds": 1.0, "psnr": None}, "curve": (), "clean": None}
-    body = str(page.section("x", before=GREY, images=[GREY], notes=["has several frames"], **options).body)
+    notes = ["has several frames"]
+    options: dict[str, Any] = {"record": {**record, "seconds": 1.0, "psnr": None, "notes": notes}, "curve": ()}
+    body = str(page.section("x", before=GREY, images=[GREY], clean=None, **options).body)
     assert "before, by bicubic interpolation" in body
     assert "Has several frames." in body

@@ -100,8 +100,9 @@ def _restore_file(job: Job, request: Request, place: str, *, resume: bool) -> tu
         record = restored.record
     shutil.rmtree(job.paths.state, ignore_errors=True)  # what a process left that was killed at its very end
     reduced = material.reduced((record["size"][0], record["size"][1]), request.factor)
-    row = {"path": name, "files": [str(path) for path in job.paths.pictures], "notes": list(material.notes), **record}
-    return row, _section(job, reduced, request, record)
+    notes = [*material.notes, *record.get("notes", [])]  # records of earlier versions have none
+    row = {"path": name, "files": [str(path) for path in job.paths.pictures], **record, "notes": notes}
+    return row, _section(job, reduced, request, row)
 
 
 def _section(job: Job, material: Material, request: Request, record: dict[str, Any]) -> Section:
@@ -113,7 +114,6 @@ def _section(job: Job, material: Material, request: Request, record: dict[str, A
         clean=material.clean,
         record=record,
         curve=_read_curve(job.paths.curve),
-        notes=material.notes,
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from convworks.console import say
-from convworks.errors import InputError, visible
+from convworks.errors import InputError
 from convworks.hardware import choose_device, choose_precision, keep_memory
 from convworks.models.catalogue import facts
 from convworks.restoration.computation import Computation
@@ -33,19 +32,13 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
     )
     if saved is None:
         size, guided = plan(material, request, computation, budget)
-        if size != material.size:
-            say(visible(f"{material.name}: {smaller(size, material.size, request)}"))
-        if guided:
-            say(visible(f"{material.name}: {GUIDED.format(request.minutes)}"))
     else:
         if request.minutes < saved[1]["minutes"]:
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
             raise InputError(f"--minutes {request.minutes:g}", reason, "give at least as many")
         budget.used = max(saved[1]["seconds"], saved[1]["shown"]["seconds"])
-        size, guided = (
-            (saved[1]["size"][0], saved[1]["size"][1]),
-            saved[1].get("guided", False),
-        )  # none by earlier versions
+        height, width = saved[1]["size"]
+        size, guided = (height, width), saved[1].get("guided", False)  # earlier versions guided none
     reduced = material.reduced(size, request.factor)
     tiles = divide(size, request.factor)
     fitted = fitted_tiles(reduced, tiles, request)
@@ -66,6 +59,11 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
     )
     if saved is not None:
         reopen(session, saved)
+        return session
+    if size != material.size:
+        session.note(smaller(size, material.size, request))
+    if guided:
+        session.note(GUIDED.format(request.minutes))
     return session
 
 

@@ -57,7 +57,6 @@ def section(
     clean: Pixels | None,
     record: Mapping[str, Any],
     curve: Sequence[Mapping[str, Any]],
-    notes: Sequence[str],
 ) -> Section:
     """Return the section of a restored picture."""
     enlarged = record["restored_size"] != record["size"]
@@ -72,7 +71,7 @@ def section(
     elif clean is not None:
         title, picture = _difference("clean", clean, images[0])
         titled[title] = picture
-    lines = [*(_sentence(note) for note in notes), stopping(record)]
+    lines = [*(_sentence(note) for note in record["notes"]), stopping(record)]
     fit = next(fit for fit in record["fits"] if not guides(fit))
     if len(record["fits"]) > 1:
         lines.append(f"The curves are those of {_named(fit, _varied(record))}; the curve file has those of all fits.")

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from convworks.console import say
-from convworks.errors import RunError, visible
+from convworks.errors import RunError
 from convworks.restoration.fit import Fit, Setup, begin, ended, number_of, prepare, step
 from convworks.restoration.interrupts import uninterrupted
 from convworks.restoration.material import Material
@@ -48,7 +47,7 @@ def restore(material: Material, request: Request, keeper: Keeper, budget: Budget
         _show(session)
         raise
     if request.samples == 1 and (runs := averaged(session.records)) < request.runs:
-        say(visible(f"{material.name}: {fewer(runs, session)}"))
+        session.note(fewer(runs, session))
     return result(session)
 
 

@@ -43,6 +43,7 @@ def result(session: Session) -> Restored:
         "precision": precision_name(session.computation.precision),
         "seed": request.seed,
         "stop": request.rule.name,
+        "notes": list(session.notes),
         "why": ending(request, ends(session.records)),
         "fits": session.records,
         "psnr_before": None if clean is None else pixel_ratio(session.before, clean),

@@ -25,6 +25,7 @@ def keep(session: Session) -> None:
         "guided": session.guided,
         "seconds": session.budget.spent,
         "minutes": session.request.minutes,
+        "notes": session.notes,
         "records": session.records,
         "curve": session.curve,
         "shown": {"place": session.shown, "seconds": session.budget.spent},
@@ -74,5 +75,6 @@ def reopen(session: Session, saved: Saved) -> None:
         name.removeprefix(FINISHED): value for name, value in tensors.items() if name.startswith(FINISHED)
     }
     session.records, session.curve = state["records"], state["curve"]
+    session.notes = state.get("notes", [])  # of earlier versions
     fits, iteration = state["shown"]["place"]
     session.shown = fits, iteration

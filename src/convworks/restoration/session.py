@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
+from convworks.console import say
+from convworks.errors import visible
 from convworks.layers.network import Network
 from convworks.restoration.computation import Computation
 from convworks.restoration.fit import Fit, Forward, Row
@@ -70,7 +72,7 @@ class Session:
     """A restoration: what it starts from, the images of finished fits by part, and the fit in progress.
 
     `fitted` are the numbers of the tiles with something to restore, `guided` says whether a fit at half the size comes
-    before that of each; `shown` is the place of the last preview.
+    before that of each; `notes` is what was said of it; `shown` is the place of the last preview.
     """
 
     material: Material
@@ -84,6 +86,7 @@ class Session:
     network: Network
     forward: Forward
     before: UInt8[np.ndarray, "h w c"]
+    notes: list[str] = field(default_factory=list)
     images: dict[str, Tensor] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
@@ -96,6 +99,11 @@ class Session:
     def place(self) -> tuple[int, int]:
         """How far it has come: the number of finished fits, and the iterations of the one in progress."""
         return len(self.records), 0 if self.current is None else self.current[1].iteration
+
+    def note(self, text: str) -> None:
+        """Say what the user would not expect of this restoration, and note it for its record."""
+        say(visible(f"{self.material.name}: {text}"))
+        self.notes.append(text)
 
     def observation(self, part: Part) -> Observation:
         """Return what is observed of a tile, or at its level."""

@@ -1,4 +1,4 @@
-"""The page of an explanation: the verdicts on each method, and all methods side by side for the first images."""
+"""The page of an explanation: all methods side by side for the first images, and the verdicts on each method."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ TEXTS = ("method", "promise", "weights")
 def write_explanation(path: Path, summary: Summary, images: Sequence[Section], title: str) -> Path:
     """Write the page of all images, some of which have sections (`image_section`)."""
     sections = [
+        *images,
         Section(
             anchor="ranking",
             title="Insertion and deletion",
@@ -51,7 +52,6 @@ def write_explanation(path: Path, summary: Summary, images: Sequence[Section], t
             "brackets, those of maps with random weights. Together they give the distance, in standard deviations.",
             body=_columns(summary, "method", "promise", "weights", *MEASURES, "distance"),
         ),
-        *images,
     ]
     hidden = len(summary.names) - len(images)
     more = [f"{hidden:,} more images have files of their own."] if hidden else []
@@ -74,7 +74,7 @@ def _findings(summary: Summary) -> list[str]:
     }
     several = all(colours.values())
     lines = [f"{', '.join(titles)}: {text}" if several else text for text, titles in colours.items() if titles]
-    lines.append("A map shows what the score depends on; how it did in tests is below, and beside it.")
+    lines.append("A map shows what the score depends on; how it did in tests is under each image, and in the tables at the end.")
     lines += [f"{remark}." for remark in summary.remarks()]
     unrelated = [each.title for each in methods if each.weights.verdict == UNRELATED]
     chance: dict[str, list[str]] = {}
