@@ -21,7 +21,7 @@ from convworks.explain.attribution.curves import areas, blurred, curve, order_of
 from convworks.explain.attribution.gradients import gradient
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.named import METHODS as NAMES
-from convworks.explain.attribution.randomised import complexity, order, randomised, ranked, repetition
+from convworks.explain.attribution.randomised import complexity, order, randomise, randomised, ranked, repetition
 from convworks.explain.attribution.rectifiers import deconvnet
 from convworks.explain.attribution.summary import Judged
 from convworks.explain.attribution.target import Target
@@ -271,6 +271,16 @@ def test_parameters_of_any_layer_become_random() -> None:
     assert [name for name in kept if not name.endswith("bias")] == []
 
 
+@pytest.mark.parametrize("name", ["resnet20", "lenet5"])
+def test_random_weights_do_not_depend_on_those_before(name: str) -> None:
+    network = create(name)
+    measure = network.train()(torch.randn(4, *{"resnet20": (3, 32, 32), "lenet5": (1, 32, 32)}[name]))
+    assert bool(measure.isfinite().all())  # normalisation has statistics of its own
+    expected, copied = randomised(network, 1).state_dict(), randomised(network, 2)
+    randomise(copied, network, 1)
+    assert all(torch.equal(value, expected[name]) for name, value in copied.state_dict().items())
+
+
 def dead(part: str) -> nn.Sequential:
     """Two convolutions with ReLUs and logits, one of which passes nothing, if any."""
     torch.manual_seed(0)
@@ -329,7 +339,7 @@ def test_an_empty_class_activation_map_says_so() -> None:
 
 def test_without_maps_nothing_is_said_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty map is as simple as can be, and its pixels come in random order: neither speaks for or against it."""
-    monkeypatch.setattr(tests, "randomised", lambda *_: pytest.fail("a random network, which could tell nothing"))
+    monkeypatch.setattr(tests, "randomise", lambda *_: pytest.fail("a random network, which could tell nothing"))
     network, images = dead("second"), torch.rand(4, 1, 20, 20)
     chosen = {name: METHODS[name] for name in ("gradient", "occlusion")}
     attributions = attribute(network, images, first(4), chosen)

@@ -74,7 +74,9 @@ def _findings(summary: Summary) -> list[str]:
     }
     several = all(colours.values())
     lines = [f"{', '.join(titles)}: {text}" if several else text for text, titles in colours.items() if titles]
-    lines.append("A map shows what the score depends on; how it did in tests is under each image, and in the tables at the end.")
+    lines.append(
+        "A map shows what the score depends on; how it did in tests is under each image, and in the tables at the end."
+    )
     lines += [f"{remark}." for remark in summary.remarks()]
     unrelated = [each.title for each in methods if each.weights.verdict == UNRELATED]
     chance: dict[str, list[str]] = {}

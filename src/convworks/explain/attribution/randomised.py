@@ -25,31 +25,37 @@ Map = Float[Tensor, "b *size"]
 
 
 def randomised(network: nn.Module, seed: int) -> nn.Module:
-    """Return a copy with random weights: He's for convolutions and linear layers, normalisation as at its beginning.
-
-    Parameters that no rule is known for are drawn from the normal distribution with their own mean and deviation.
-    """
+    """Return a copy with random weights (`randomise`)."""
     copied = deepcopy(network)
+    randomise(copied, network, seed)
+    return copied
+
+
+def randomise(copied: nn.Module, network: nn.Module, seed: int) -> None:
+    """Give a copy of a network random weights, whatever it has now.
+
+    Those of convolutions and linear layers are He's, normalisation is as at its beginning, and parameters that no rule
+    is known for are drawn from the normal distribution with the mean and the deviation that they have in the network.
+    """
     drawn = set(initialise(copied, "he_normal", seed=seed))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for name, module in copied.named_modules():
+        for (name, module), original in zip(copied.named_modules(), network.modules(), strict=True):
             reset = getattr(module, "reset_parameters", None)
             if name in drawn:
                 continue
             if callable(reset):
                 reset()
             else:
-                _draw(module)
-    return copied
+                _draw(module, original)
 
 
-def _draw(module: nn.Module) -> None:
-    """Draw a module's own parameters anew, on the scale that they have."""
-    for parameter in module.parameters(recurse=False):
+def _draw(module: nn.Module, original: nn.Module) -> None:
+    """Draw a module's own parameters, on the scale that they have in the original."""
+    for parameter, own in zip(module.parameters(recurse=False), original.parameters(recurse=False), strict=True):
         if parameter.is_floating_point() and parameter.numel() > 1:
             noise = torch.randn(parameter.shape).to(parameter)
-            parameter.data = parameter.data.mean() + parameter.data.std() * noise
+            parameter.data = own.data.mean() + own.data.std() * noise
 
 
 def complexity(maps: Map) -> Float[Tensor, " b"]:

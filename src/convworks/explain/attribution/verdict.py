@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
 from convworks.explain.attribution.methods import Method
 from convworks.explain.attribution.passes import answers_of
-from convworks.explain.attribution.randomised import complexity, order, randomised, ranked, repetition
+from convworks.explain.attribution.randomised import complexity, order, randomise, ranked, repetition
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
 
@@ -204,8 +205,9 @@ def weight_tests(
     outputs = None if target.tap else answers_of(network, few)
     trained = {name: maps_of(network, few, chosen, method) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
+    control = deepcopy(network)  # once: of small networks, that takes longer than new weights
     for seed in range(DRAWS):
-        control = randomised(network, seed)
+        randomise(control, network, seed)
         own = chosen if outputs is None else chosen.in_place_of(outputs, answers_of(control, few))
         for name, method in methods.items():
             random[name].append(maps_of(control, few, own, method))
