@@ -13,12 +13,14 @@ from torch import nn
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode; on exit, also after an error, every module gets its own mode back."""
     modes = [(module, module.training) for module in network.modules()]
-    network.eval()
+    if any(training for _, training in modes):  # a mode is set slowly
+        network.eval()
     try:
         yield
     finally:
         for module, training in modes:
-            module.training = training
+            if module.training != training:
+                module.training = training
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
-from convworks.explain.attribution.methods import Method
+from convworks.explain.attribution.methods import Method, with_taps
 from convworks.explain.attribution.passes import answers_of
 from convworks.explain.attribution.randomised import complexity, order, randomise, ranked, repetition
 from convworks.explain.attribution.target import Target
@@ -202,6 +202,8 @@ def weight_tests(
     """
     few = images[:TESTED]
     chosen = target.rows(torch.arange(len(few)))
+    if any(method.mapped and not method.taps for method in methods.values()):
+        methods = with_taps(methods, map_taps(network, few, chosen))  # found once
     outputs = None if target.tap else answers_of(network, few)
     trained = {name: maps_of(network, few, chosen, method) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
