@@ -24,6 +24,9 @@ DENSE = [name for name in NAMES if facts(name).makes == "map of logits"]
 QUICK = ["lenet5", "convnet_digits", "resnet20", "ensemble_best", "perceptron"]
 #: Networks whose head is linear in the mean of each of the last maps.
 LINEAR = ("resnet", "plain", "googlenet", "bn_inception", "inception", "convnet_color", "convnet_photo")
+#: 1,202 layers without shortcuts: the gradient is a million million times the score, so that this bends within any step
+#: that float64 can take, and other rules of the way back overflow. The verdicts say so.
+CHAOTIC = ("plain1202",)
 #: The side of the images, where that of the paper would take long; those with a side of their own keep it.
 SIDE = 64
 
@@ -89,10 +92,13 @@ def test_every_method_explains_every_network(name: str, monkeypatch: pytest.Monk
                 METHODS[method].attribute(network, batch, each)
         for method, found in attributed.by_method.items():
             assert found.pixels.shape == (len(batch), *shape.size)
-            assert bool(found.pixels.isfinite().all())
             assert len(found.verdicts) == len(batch)
+            assert all(
+                bool(found.pixels[n].isfinite().all()) or name in CHAOTIC and row.empty
+                for n, row in enumerate(found.verdicts)
+            )
             assert all(row.empty or found.pixels[n].any() for n, row in enumerate(found.verdicts))
             if method == "gradient":
-                assert all(row.kept for row in found.verdicts)
+                assert all(row.kept == (name not in CHAOTIC) for row in found.verdicts)
             if (quick := METHODS[method].quick) is not None:
                 assert quick(network, batch, each).shape == found.values.shape
