@@ -94,7 +94,7 @@ def test_every_method_explains_every_network(name: str, monkeypatch: pytest.Monk
             assert found.pixels.shape == (len(batch), *shape.size)
             assert len(found.verdicts) == len(batch)
             assert all(
-                bool(found.pixels[n].isfinite().all()) or name in CHAOTIC and row.empty
+                bool(found.pixels[n].isfinite().all()) or (name in CHAOTIC and row.empty)
                 for n, row in enumerate(found.verdicts)
             )
             assert all(row.empty or found.pixels[n].any() for n, row in enumerate(found.verdicts))
