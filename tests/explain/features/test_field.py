@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from convworks.errors import InputError
+from convworks.errors import InputError, RunError
 from convworks.explain.features.field import receptive_field
 from convworks.explain.features.layer import Layer, last_stage, layer_at, outputs_at, require_map
 from convworks.layers.network import Network
@@ -34,6 +34,15 @@ def test_no_pixel_counts_for_a_silent_unit() -> None:
     assert field.spans == ((2, 4), (3, 5))
     assert field.counting == ()
     assert field.side == 0
+
+
+def test_a_gradient_that_overflows_is_refused() -> None:
+    """Of an image that is black the output is 0, whatever the weights."""
+    network = nn.Sequential(nn.Conv2d(1, 1, 3, bias=False), nn.Conv2d(1, 1, 3, bias=False))
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, 1e25)
+    with pytest.raises(RunError, match=r"1: its gradient is NaN or infinite"):
+        receptive_field(network, Layer(name="1", module=network[1]), torch.zeros(1, 1, 8, 8))
 
 
 def test_of_a_layer_that_is_called_twice_the_call_is_named() -> None:
@@ -97,7 +106,7 @@ def test_the_effective_field_is_inside_the_theoretical_in_some(name: str) -> Non
 
 
 def settle(network: Network, images: torch.Tensor) -> None:
-    """Let batch normalisation see images once: a thousand layers overflow otherwise."""
+    """Let batch normalisation see images once: 600 residual blocks overflow otherwise."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
@@ -116,7 +125,8 @@ def inside(name: str) -> None:
     except InputError:  # images must be larger
         side, network = shape.size, create(name).eval()
     images = torch.randn(1, shape.channels, *side)
-    settle(network, torch.randn(2, shape.channels, *side))
+    if name != "plain1202":  # where shortcuts are missing, the gradient overflows then
+        settle(network, torch.randn(2, shape.channels, *side))
     checked = 0
     for tap in middle(network):
         layer = layer_at(network, tap)

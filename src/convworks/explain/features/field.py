@@ -10,10 +10,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from convworks.errors import InputError
+from convworks.errors import InputError, RunError
 from convworks.explain.features.layer import Layer, frozen, outputs_at, require_map
 from convworks.explain.taps import call_of
-from convworks.inference.runtime import finite
 from convworks.models.analysis.receptive import receptive_fields
 from convworks.ops.receptive import Field
 
@@ -88,11 +87,14 @@ def receptive_field(
             value = (output[:, :, y, x] * signs).sum()
             (gradient,) = torch.autograd.grad(value, pixels, retain_graph=draw < DRAWS - 1)
             squares += gradient.square() / DRAWS
+    lengths = squares.mean(1).sqrt().mean(0)
+    if not bool(lengths.isfinite().all()):
+        raise RunError(layer.name, "its gradient is NaN or infinite: it overflows", "name an earlier layer")
     spans = tuple(
         field.span(place) or (0, -1)  # between the steps of an up-convolution
         for field, place in zip(fields, (y, x), strict=True)
     )
-    return ReceptiveField(unit=(y, x), spans=spans, gradient=finite(squares.mean(1).sqrt().mean(0)))
+    return ReceptiveField(unit=(y, x), spans=spans, gradient=lengths)
 
 
 def _unit(layer: Layer, size: tuple[int, ...], unit: Sequence[int] | None) -> tuple[int, int]:
