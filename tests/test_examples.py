@@ -10,7 +10,7 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 #: The part of an example that takes no longer than the others.
-SHORT = {"image_prior": ["noise", "--size", "64"]}
+SHORT = {"image_prior": ["noise", "--size", "48", "--iterations", "40"]}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

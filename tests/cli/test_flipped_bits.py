@@ -172,7 +172,7 @@ def flip(folder: Path, files: str, chance: random.Random) -> str:
     return f"{file.relative_to(folder)}, bit {bit}"
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.slow)])
 def test_a_flipped_bit_is_noticed_or_changes_nothing(count: int, targets: dict[str, Target], tmp_path: Path) -> None:
     chance = random.Random(count)
     noticed: dict[str, int] = {}

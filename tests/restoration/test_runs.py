@@ -30,6 +30,8 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> Restore:
     for place in (planning, module):
         monkeypatch.setattr(place, "monotonic", lambda: clock.now)
     monkeypatch.setattr(planning, "seconds_per_pixel", lambda *_: 1e-9)
+    for name in ("SHOW", "KEEP"):  # nobody looks
+        monkeypatch.setattr(module, name, 1e9)
 
     def restored(seconds: float, best: int, fall: float = 0.0, **options: Any) -> list[tuple[Any, ...]]:
         def step(_: Setup, fit: Fit) -> Row:

@@ -12,7 +12,10 @@ import pytest
 #: Set by `make test-slow`.
 THOROUGH = os.environ.get("CONVWORKS_TESTS") == "thorough"
 #: What these networks show, shallower ones of their family show too, in a tenth of the time.
-DEEP = re.compile("101|110|152|1202|(resnet|plain)(32|44|56)|vgg_[bcde]|unet_resnet(34|50)|vgg16_bn|fcn16s|fcn8s$")
+DEEP = re.compile(
+    "101|110|152|1202|(resnet|plain)(32|34|44|56)|inception_v3|googlenet_torchvision|vgg_[bcde]|"
+    "unet_resnet(34|50)|vgg16_bn|fcn16s|fcn8s$"
+)
 
 
 def repeats(few: int, many: int) -> int:

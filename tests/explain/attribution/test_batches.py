@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from small_bundles import small_bundle
 from torch import Tensor, nn
 
-from convworks.explain.attribution import integrated, passes, verdict
+from convworks.explain.attribution import curves, integrated, occlusion, passes, verdict
 from convworks.explain.attribution.attribute import attribute
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.passes import scores_of
@@ -49,6 +51,10 @@ def test_batches_and_images_alone_give_the_same(name: str, network: nn.Module, i
 def test_no_pass_takes_more_images_than_fit_the_memory(
     network: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("FEWEST", "MOST"):
+        monkeypatch.setattr(integrated, name, 8)
+    monkeypatch.setattr(occlusion, "WINDOWS", 2)
+    monkeypatch.setattr(curves, "curve", partial(curves.curve, steps=2))
     monkeypatch.setattr(passes, "VALUES", 2 * images[0].numel())
     monkeypatch.setattr(verdict, "DRAWS", 2)
     counts: list[int] = []

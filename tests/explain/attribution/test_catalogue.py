@@ -21,7 +21,7 @@ from convworks.models.catalogue import Shape, create, facts
 IMAGES = [name for name in NAMES if facts(name).makes == "logits" and facts(name).reads == "images"]
 DENSE = [name for name in NAMES if facts(name).makes == "map of logits"]
 #: Quick to run; the others differ in depth and width only.
-QUICK = ["lenet5", "convnet_digits", "resnet20", "ensemble_best", "perceptron"]
+QUICK = ["lenet5", "convnet_digits", "resnet20", "perceptron"]
 #: Networks whose head is linear in the mean of each of the last maps.
 LINEAR = ("resnet", "plain", "googlenet", "bn_inception", "inception", "convnet_color", "convnet_photo")
 #: 1,202 layers without shortcuts: the gradient is a million million times the score, so that this bends within any step
