@@ -44,7 +44,7 @@ def sized(size: tuple[int, int], minutes: float, *more: Any, **options: Any) -> 
 
 def test_a_budget_too_small_for_all_pixels_is_for_fewer() -> None:
     assert sized((300, 200), 1.0) == (300, 200)
-    height, width = sized((8_000, 12_500), 5.0, model="prior_meshgrid")
+    height, width = sized((8_000, 12_500), 5.0, iterations=400)
     assert width / height == pytest.approx(12_500 / 8_000, rel=0.01)
     assert 0.7 * 60 * 5 < 400e-6 * height * width < 60 * 5
     with pytest.raises(
@@ -88,8 +88,8 @@ def test_a_narrow_picture_keeps_its_proportions_or_is_refused(minutes: float, si
 @pytest.mark.parametrize("size", [(1_200, 1_200), (1_600, 800), (2_000, 1_100)])
 def test_what_tiles_share_is_part_of_the_cost(size: tuple[int, int]) -> None:
     """Each tile needs the 400 iterations that are enough, or a quarter of them at a quarter of the pixels, and more."""
-    for model, iterations in (("prior_meshgrid", 400), ("prior_denoise", 400 / 4 / 0.55)):
-        height, width = sized(size, 5.0, model=model)
+    for limit, iterations in ((400, 400), (None, 400 / 4 / 0.55)):
+        height, width = sized(size, 5.0, iterations=limit)
         tiles = divide((height, width))
         seconds = 1e-6 * iterations * len(tiles) * tiles[0].height * tiles[0].width
         assert 0.7 * 0.9 * 299 < seconds < 0.9 * 299.01
@@ -101,7 +101,7 @@ def test_a_fit_at_half_the_size_guides_where_the_time_is_short() -> None:
     assert planned((333, 300), 0.5) == ((333, 300), True)
     assert planned((333, 300), 1.2) == ((333, 300), False)
     assert planned((65, 300), 0.2) == ((65, 300), False)  # half of it is smaller than the network allows
-    for options in ({"iterations": 400}, {"stop": "iterations"}, {"model": "prior_meshgrid"}, {"problem": "jpeg"}):
+    for options in ({"iterations": 400}, {"stop": "iterations"}, {"problem": "jpeg"}):
         assert not planned((333, 300), 1.2, **options).guided
     size, guided = planned((3_000, 3_000), 5.0)
     assert guided

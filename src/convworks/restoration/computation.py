@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float32
 from torch import Tensor, nn
 
 from convworks.hardware import seed_torch
@@ -22,6 +23,7 @@ from convworks.restoration.rules import ITERATIONS, RULES
 PROBE = {"cpu": 192}
 WARM, TIMED = 2, 3
 LARGEST = 512  # a square that every network fits
+BLACK = 1 / 255  # of a guide, at least, and 1 minus that at most: a sigmoid does not come to 0 and 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +42,38 @@ class Computation:
         shape = Shape(classes=self.classes, channels=self.channels, size=size)
         return create(self.model, shape).to(self.device).channels_last().train()
 
-    def forward(self, network: Network) -> Forward:
-        """Return the function from the input to the picture: products in `precision`, its values in float32."""
-        assert isinstance(network.head, nn.Sequential)
-        *scores, squash = network.head
+    def forward(self, network: Network, guide: Float32[Tensor, "1 c h w"] | None = None) -> Forward:
+        """Return the function from the input to the picture: products in `precision`, its values in float32.
+
+        A network that is guided says what is to be added to the guide, before the sigmoid at its end.
+        """
+        scores, squash = _divided(network)
         body = nn.Sequential(network.stem, network.stages, *scores)
+        base = 0.0 if guide is None else torch.logit(guide, BLACK)
 
         def compute(inputs: Tensor) -> Tensor:
             with mixed(self.device, self.precision):
                 logits = body(inputs)
-            image: Tensor = squash(logits.float())  # bfloat16 is too coarse for a picture
+            image: Tensor = squash(logits.float() + base)  # bfloat16 is too coarse for a picture
             return image
 
         return compute
+
+
+@torch.no_grad()
+def silence(network: Network) -> None:
+    """Let a network say nothing at first: what it is guided by is its picture."""
+    scores, _ = _divided(network)
+    for parameter in scores[-1].parameters():
+        parameter.zero_()
+
+
+def _divided(network: Network) -> tuple[list[nn.Module], nn.Module]:
+    """Return the layers of the head, and the sigmoid at its end."""
+    assert isinstance(network.head, nn.Sequential)
+    *scores, squash = network.head
+    assert isinstance(squash, nn.Sigmoid)
+    return scores, squash
 
 
 def seconds_per_pixel(computation: Computation, fitting: Fitting, size: tuple[int, int]) -> float:

@@ -91,20 +91,14 @@ def prepare(
     iterations: int | None,
     seed: int,
     clean: Float32[Tensor, "1 c h2 w2"] | None = None,
-    guide: Float32[Tensor, "1 c h2 w2"] | None = None,
 ) -> Setup:
-    """Return the setup of a fit: draws the input with `channels`, and the pixels to hold out if the rule needs them.
-
-    A guide is what is known of the restored picture already; it takes the place of the first channels.
-    """
+    """Return the setup of a fit: draws the input with `channels`, and the pixels to hold out if the rule needs them."""
     device = observation.values.device
     held = held_out(observation.known, seed).to(device) if rule.name == HELD_OUT else None
     weight = observation.known.float()
     if held is not None:
         weight = weight.flatten().index_fill(0, held, 0.0).reshape(weight.shape)
     values = grid(observation.size) if fitting.grid else uniform(channels, observation.size, seed)
-    if guide is not None:
-        values[:, : guide.shape[1]] = guide
     return Setup(
         observation=observation,
         weight=weight,

@@ -54,7 +54,6 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         budget=budget,
         keeper=keeper,
         network=network,
-        forward=computation.forward(network),
         before=reduced.enlarged(request.factor),
     )
     if saved is not None:

@@ -82,9 +82,9 @@ class Request:
     def guidable(self) -> bool:
         """Whether a fit at half the size may guide that of the whole, if the time is short.
 
-        A given number of iterations does not depend on the time; coordinates are no input that a guide could join.
+        A given number of iterations does not depend on the time.
         """
-        return self.table.guided > 0 and self.limit is None and not self.fitting.grid
+        return self.table.guided > 0 and self.limit is None
 
     @property
     def factor(self) -> int:

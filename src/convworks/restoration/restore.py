@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from convworks.errors import RunError
+from convworks.restoration.computation import silence
 from convworks.restoration.fit import Fit, Setup, begin, ended, number_of, prepare, step
 from convworks.restoration.interrupts import uninterrupted
 from convworks.restoration.material import Material
@@ -18,7 +19,7 @@ from convworks.restoration.request import Request
 from convworks.restoration.result import Restored, averaged, result
 from convworks.restoration.rules import DIVERGED, ITERATIONS, SHARE, TIME
 from convworks.restoration.saved import Saved, keep, resume, unfinished_part
-from convworks.restoration.session import SURPASSED, Keeper, Part, Session
+from convworks.restoration.session import Keeper, Part, Session
 
 SHOW, KEEP = 5.0, 30.0  # seconds between two previews, and between two checkpoints, at least
 SPARE = 10.0  # times as long as each of them takes
@@ -170,7 +171,7 @@ def _again(started: float, interval: float) -> float:
 
 def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
     """Return a fit of new weights, which depend on the seed and the part."""
-    request = session.request
+    request, guide = session.request, session.guide(part)
     seed = int(np.random.SeedSequence([request.seed, part.tile, part.sample, part.run]).generate_state(1)[0])
     setup = prepare(
         session.observation(part),
@@ -180,11 +181,12 @@ def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
         iterations=request.limit,
         seed=seed,
         clean=session.clean(part),
-        guide=session.guide(part),
     )
     weights = session.computation.draw(seed, setup.observation.size)
     session.network.load_state_dict(weights.state_dict())
-    return setup, begin(setup, session.network, session.forward)
+    if guide is not None:
+        silence(session.network)
+    return setup, begin(setup, session.network, session.computation.forward(session.network, guide))
 
 
 def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
@@ -192,8 +194,6 @@ def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
     used = part.run == 0 or reason not in (TIME, DIVERGED)
     if part.run and reason == TIME:
         used = fit.iteration >= LEAST * _first(session, part)["best_iteration"]
-    if session.guided and not part.level and fit.iteration <= SURPASSED:
-        used = False
     if used:  # a later run that the time has cut short would make the average worse
         session.images[part.key] = fit.image.clone()
     session.records.append(

@@ -16,15 +16,12 @@ from convworks.console import say
 from convworks.errors import visible
 from convworks.layers.network import Network
 from convworks.restoration.computation import Computation
-from convworks.restoration.fit import Fit, Forward, Row
+from convworks.restoration.fit import Fit, Row
 from convworks.restoration.material import Material
 from convworks.restoration.observation import Observation, as_pixels, as_tensor, observe
 from convworks.restoration.plan import Budget
 from convworks.restoration.request import Request
 from convworks.restoration.tiles import Tile, blend
-
-#: Iterations after which a fit shows more than its guide (F16 at 192x192).
-SURPASSED = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +81,6 @@ class Session:
     budget: Budget
     keeper: Keeper
     network: Network
-    forward: Forward
     before: UInt8[np.ndarray, "h w c"]
     notes: list[str] = field(default_factory=list)
     images: dict[str, Tensor] = field(default_factory=dict)
@@ -147,7 +143,7 @@ class Session:
         guide = self.guide(first)
         if not images and self.current is not None:
             part, fit = self.current
-            if part == first and fit.iteration > (0 if guide is None else SURPASSED):
+            if part == first and fit.iteration:
                 images = [fit.image]
             elif part == first.half and fit.iteration:
                 guide = self._enlarged(fit.image, part)
