@@ -52,8 +52,8 @@ def begun(
         clean=None if clean is None else as_tensor(clean),
     )
     way = computation(pixels.shape[2], model)
-    network = way.draw(seed, setup.observation.size)
-    return setup, begin(setup, network, way.forward(network))
+    network = way.draw(seed, setup.observation.size, silent=setup.base is not None)
+    return setup, begin(setup, network, way.forward(network, setup.base))
 
 
 def plain(pixels: np.ndarray) -> Callable[[], float]:

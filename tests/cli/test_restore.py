@@ -303,7 +303,7 @@ def test_a_finished_picture_without_all_its_files_is_restored_anew_and_a_changed
 ) -> None:
     words = ["denoise", "photos/0.png", *FEW[:2], "--iterations", "3", "--minutes", "60", "--runs", "1", "--out", "out"]
     answer(capsys, *words)
-    columns = "tile,sample,run,level,iteration,seconds,loss,held_out,moving_variance,psnr_output,psnr"
+    columns = "tile,sample,run,iteration,seconds,loss,held_out,moving_variance,psnr_output,psnr"
     assert Path("out/0-curve.csv").read_text().splitlines() == [columns]  # every tenth iteration has a row
     for name in ("0.png", "0-curve.csv"):
         before = Path("out", name).read_bytes()

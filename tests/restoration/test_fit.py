@@ -54,13 +54,16 @@ def test_iterations_are_those_of_plain_autograd(scale: int) -> None:
 def test_pixels_that_are_held_out_or_unknown_do_not_change_the_fit() -> None:
     known = np.ones((SIDE, SIDE), dtype=bool)
     known[:6] = False
-    options = {"channels": 4, "fitting": Fitting(), "rule": RULES[HELD_OUT], "iterations": None, "seed": 1}
+    options = {"channels": 4, "fitting": Fitting(block=8), "rule": RULES[HELD_OUT], "iterations": None, "seed": 1}
     first = prepare(observe(PIXELS, known), **options)  # type: ignore[arg-type]
     assert first.held is not None
     others = PIXELS.copy()
     others[:6] = 0
     others.reshape(-1, 3)[first.held.numpy()] = 255
     second = prepare(observe(others, known), **options)  # type: ignore[arg-type]
+    assert first.base is not None
+    assert second.base is not None
+    assert torch.equal(first.base, second.base)
     fits = [fitted(first), fitted(second)]
     for _ in range(3):
         rows = [step(each, fit) for each, fit in zip((first, second), fits, strict=True)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from convworks.restoration.observation import as_pixels, as_tensor, downsampling, held_out, lanczos, observe
+from convworks.restoration.observation import as_pixels, as_tensor, coarse, downsampling, held_out, lanczos, observe
 
 
 def window(x: float) -> float:
@@ -51,6 +51,28 @@ def test_known_pixels_are_kept_where_only_others_are_wanted() -> None:
     assert np.array_equal(as_pixels(observe(pixels, known, composed=True).finish(output))[:2], pixels[:2])
     assert not as_pixels(observe(pixels, known, composed=True).finish(output))[2:].any()
     assert not as_pixels(observe(pixels, known).finish(output)).any()
+
+
+@pytest.mark.parametrize(("size", "scale"), [((32, 48), 1), ((8, 12), 4), ((40, 13), 1)])
+def test_a_coarse_picture_is_the_means_of_blocks_of_pixels_that_count(size: tuple[int, int], scale: int) -> None:
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (*size, 3), dtype=np.uint8)
+    weight = draw.integers(0, 2, size)
+    weight[: 16 // scale, : 16 // scale] = 0  # a block without any
+    found = coarse(observe(pixels, scale=scale), torch.from_numpy(weight).float()[None, None], 16)
+    restored = [length * scale for length in size]
+    blocks = [-(-length // 16) for length in restored]
+    means = np.empty((*blocks, 3))
+    for row, column in np.ndindex(*blocks):
+        rows, columns = (
+            slice(place * length // count, -(-(place + 1) * length // count))
+            for place, length, count in zip((row, column), size, blocks, strict=True)
+        )
+        counted = weight[rows, columns] == 1
+        means[row, column] = (pixels[rows, columns][counted] if counted.any() else pixels[weight == 1]).mean(0) / 255
+    small = torch.from_numpy(means.astype(np.float32)).permute(2, 0, 1)[None]
+    large = torch.nn.functional.interpolate(small, restored, mode="bicubic")
+    torch.testing.assert_close(found, large.clamp(0, 1))
 
 
 def test_pixels_become_values_and_pixels_again_from_arrays_that_cannot_be_written() -> None:

@@ -140,19 +140,6 @@ def test_a_second_run_in_progress_is_resumed_even_if_a_whole_one_would_take_long
     assert all(fit["averaged"] for fit in restored.record["fits"])
 
 
-def test_what_an_earlier_version_kept_is_resumed() -> None:
-    """It knew no fits at half the size."""
-    request = Request(problem="denoise", stop="iterations", **QUICK)
-    keeper = killed((1, 0, 2), request)
-    del keeper.saved[1]["guided"]
-    for part in (keeper.saved[1]["fit"]["part"], *(record["part"] for record in keeper.saved[1]["records"])):
-        del part["level"]
-    resumed = Killed(saved=keeper.saved)
-    restored = restore(material(request), request, resumed, Budget(seconds=3600.0))
-    assert resumed.begun[0] == (1, 0, 3)
-    assert len(restored.record["fits"]) == 8
-
-
 def test_fewer_minutes_than_before_are_refused() -> None:
     request = Request(problem="denoise", stop="iterations", **QUICK)
     keeper = killed((1, 0, 2), request)

@@ -48,6 +48,23 @@ def noisy(clean: np.ndarray) -> np.ndarray:
     return with_noise(clean)
 
 
+@pytest.mark.parametrize(
+    ("options", "based"),
+    [
+        ({}, True),
+        ({"stop": "iterations"}, True),
+        ({"stop": "moving-variance"}, False),
+        ({"model": "prior_denoise"}, False),
+    ],
+)
+def test_the_denoising_network_starts_from_a_picture_without_details(options: dict[str, Any], based: bool) -> None:
+    """Not where the variance of its outputs decides, nor the published network."""
+    pixels = np.repeat(np.repeat(np.array([[[40], [90]], [[150], [210]]], dtype=np.uint8), 32, 0), 32, 1)
+    found = convworks.restore(pixels, iterations=1, runs=1, **{**QUICK, "model": None, **options}).image.astype(float)
+    quarters = found.reshape(2, 32, 2, 32).mean((1, 3)).flatten()
+    assert (np.abs(quarters - [40, 90, 150, 210]).max() < 5) == based
+
+
 @pytest.mark.slow
 def test_a_noisy_picture_becomes_better_and_the_rule_finds_that() -> None:
     clean = photograph(48)

@@ -23,7 +23,6 @@ from convworks.restoration.rules import ITERATIONS, RULES
 PROBE = {"cpu": 192}
 WARM, TIMED = 2, 3
 LARGEST = 512  # a square that every network fits
-BLACK = 1 / 255  # of a guide, at least, and 1 minus that at most: a sigmoid does not come to 0 and 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,44 +35,41 @@ class Computation:
     device: torch.device
     precision: torch.dtype
 
-    def draw(self, seed: int, size: tuple[int, int]) -> Network:
-        """Return a network with new weights, which depend on the seed alone."""
+    def draw(self, seed: int, size: tuple[int, int], *, silent: bool = False) -> Network:
+        """Return a network with new weights, which depend on the seed alone; a silent one adds nothing to a base."""
         seed_torch(seed, self.device)
         shape = Shape(classes=self.classes, channels=self.channels, size=size)
-        return create(self.model, shape).to(self.device).channels_last().train()
+        network = create(self.model, shape)
+        if silent:
+            layers, _ = _head(network)
+            for parameter in layers[-1].parameters():
+                nn.init.zeros_(parameter)
+        return network.to(self.device).channels_last().train()
 
-    def forward(self, network: Network, guide: Float32[Tensor, "1 c h w"] | None = None) -> Forward:
+    def forward(self, network: Network, base: Float32[Tensor, "1 c h w"] | None = None) -> Forward:
         """Return the function from the input to the picture: products in `precision`, its values in float32.
 
-        A network that is guided says what is to be added to the guide, before the sigmoid at its end.
+        The network's output is added to a base before the sigmoid at its end.
         """
-        scores, squash = _divided(network)
-        body = nn.Sequential(network.stem, network.stages, *scores)
-        base = 0.0 if guide is None else torch.logit(guide, BLACK)
+        layers, sigmoid = _head(network)
+        body = nn.Sequential(network.stem, network.stages, *layers)
 
         def compute(inputs: Tensor) -> Tensor:
             with mixed(self.device, self.precision):
                 logits = body(inputs)
-            image: Tensor = squash(logits.float() + base)  # bfloat16 is too coarse for a picture
+            logits = logits.float()  # bfloat16 is too coarse for a picture
+            image: Tensor = sigmoid(logits if base is None else logits + base)
             return image
 
         return compute
 
 
-@torch.no_grad()
-def silence(network: Network) -> None:
-    """Let a network say nothing at first: what it is guided by is its picture."""
-    scores, _ = _divided(network)
-    for parameter in scores[-1].parameters():
-        parameter.zero_()
-
-
-def _divided(network: Network) -> tuple[list[nn.Module], nn.Module]:
-    """Return the layers of the head, and the sigmoid at its end."""
+def _head(network: Network) -> tuple[list[nn.Module], nn.Module]:
+    """Return the layers of the head before its sigmoid, and the sigmoid."""
     assert isinstance(network.head, nn.Sequential)
-    *scores, squash = network.head
-    assert isinstance(squash, nn.Sigmoid)
-    return scores, squash
+    *layers, sigmoid = network.head
+    assert isinstance(sigmoid, nn.Sigmoid)
+    return layers, sigmoid
 
 
 def seconds_per_pixel(computation: Computation, fitting: Fitting, size: tuple[int, int]) -> float:

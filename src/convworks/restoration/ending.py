@@ -13,13 +13,8 @@ EARLY = {ITERATIONS: "the number of iterations", SHARE: "the time", TIME: "the t
 
 
 def ends(fits: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return what ended the fits of whole pictures, each way once; fits at half the size only guide them."""
-    return list(dict.fromkeys(fit["ended"] for fit in fits if not guides(fit)))
-
-
-def guides(fit: Mapping[str, Any]) -> bool:
-    """Return whether a fit, of a record, was one at half the size; earlier versions had none."""
-    return bool(fit["part"].get("level"))
+    """Return what ended fits, each way once."""
+    return list(dict.fromkeys(fit["ended"] for fit in fits))
 
 
 def ending(request: Request, ends: Collection[str]) -> str:

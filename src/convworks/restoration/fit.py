@@ -14,7 +14,7 @@ from torch import Tensor
 from convworks.data.random import step_seed
 from convworks.errors import RunError
 from convworks.layers.network import Network
-from convworks.restoration.observation import Observation, held_out
+from convworks.restoration.observation import Observation, coarse, held_out
 from convworks.restoration.problems import Fitting
 from convworks.restoration.rules import HELD_OUT, ITERATIONS, MOVING_VARIANCE, Best, Rule, stopped
 from convworks.restoration.variance import MovingVariance
@@ -27,6 +27,7 @@ ADAM = Adam()
 NEW, QUARTER = 0.01, 4.0
 INPUT_SCALE = 0.1  # the input is uniform noise from 0 to this
 EVERY = 10  # iterations between the rows of a curve
+BLACK = 1 / 255  # of a base, at least, and 1 minus that at most: the logits of 0 and 1 are infinite
 LEAST_ERROR = 1e-10  # below it, pictures count as equal: 100 dB
 
 Forward = Callable[[Tensor], Tensor]
@@ -47,7 +48,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What does not change while a network is fitted; `weight` is 1 for pixels that count, `held` are held out."""
+    """What does not change while a network is fitted; `weight` is 1 for pixels that count, `held` are held out.
+
+    The network's output is added to `base`, before the sigmoid at its end.
+    """
 
     observation: Observation
     weight: Float32[Tensor, "1 1 h w"]
@@ -57,6 +61,7 @@ class Setup:
     rule: Rule
     iterations: int | None
     seed: int
+    base: Float32[Tensor, "1 c h2 w2"] | None = None
     clean: Float32[Tensor, "1 c h2 w2"] | None = None
 
 
@@ -98,6 +103,9 @@ def prepare(
     weight = observation.known.float()
     if held is not None:
         weight = weight.flatten().index_fill(0, held, 0.0).reshape(weight.shape)
+    base = None
+    if fitting.block and rule.name != MOVING_VARIANCE:  # outputs that are all the same at first vary least there
+        base = torch.logit(coarse(observation, weight, fitting.block), BLACK)
     values = grid(observation.size) if fitting.grid else uniform(channels, observation.size, seed)
     return Setup(
         observation=observation,
@@ -108,6 +116,7 @@ def prepare(
         rule=rule,
         iterations=iterations,
         seed=seed,
+        base=base,
         clean=clean,
     )
 

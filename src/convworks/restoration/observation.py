@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
@@ -81,6 +82,20 @@ def held_out(known: Bool[Tensor, "1 1 h w"], seed: int, fraction: float = FRACTI
     positions = np.flatnonzero(known.cpu().numpy())
     count = min(max(1, round(fraction * len(positions))), len(positions) - 1)
     return torch.from_numpy(np.sort(generator(seed, HOLD).permutation(positions)[:count]).astype(np.int64))
+
+
+def coarse(observation: Observation, weight: Float32[Tensor, "1 1 h w"], block: int) -> Float32[Tensor, "1 c h2 w2"]:
+    """Return a restored picture without details: the means of blocks of block x block pixels of it, enlarged.
+
+    Pixels of weight 0 do not count; a block without others has the mean of the picture.
+    """
+    height, width = observation.size
+    blocks = (-(-height // block), -(-width // block))
+    values = observation.values * weight
+    counts, sums = (F.adaptive_avg_pool2d(each, blocks) for each in (weight, values))
+    mean = values.sum((2, 3), keepdim=True) / weight.sum()
+    means = torch.where(counts > 0, sums / counts.clamp(min=1 / weight.numel()), mean)
+    return F.interpolate(means, observation.size, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
 def as_tensor(pixels: UInt8[np.ndarray, "h w c"]) -> Float32[Tensor, "1 c h w"]:

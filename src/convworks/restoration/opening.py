@@ -13,8 +13,6 @@ from convworks.restoration.saved import Saved, reopen
 from convworks.restoration.session import Keeper, Session
 from convworks.restoration.tiles import divide
 
-GUIDED = "a fit at half the size comes first, and guides that of the whole: --minutes {:g} allows few iterations of it"
-
 
 def opened(material: Material, request: Request, keeper: Keeper, budget: Budget, saved: Saved | None) -> Session:
     """Return the session of a picture at the size that the budget allows, or at the one that it was begun with.
@@ -31,14 +29,14 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         precision=choose_precision(request.precision, device),
     )
     if saved is None:
-        size, guided = plan(material, request, computation, budget)
+        size = plan(material, request, computation, budget)
     else:
         if request.minutes < saved[1]["minutes"]:
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
             raise InputError(f"--minutes {request.minutes:g}", reason, "give at least as many")
         budget.used = max(saved[1]["seconds"], saved[1]["shown"]["seconds"])
         height, width = saved[1]["size"]
-        size, guided = (height, width), saved[1].get("guided", False)  # earlier versions guided none
+        size = height, width
     reduced = material.reduced(size, request.factor)
     tiles = divide(size, request.factor)
     fitted = fitted_tiles(reduced, tiles, request)
@@ -50,7 +48,6 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         computation=computation,
         tiles=tiles,
         fitted=fitted,
-        guided=guided,
         budget=budget,
         keeper=keeper,
         network=network,
@@ -61,8 +58,6 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         return session
     if size != material.size:
         session.note(smaller(size, material.size, request))
-    if guided:
-        session.note(GUIDED.format(request.minutes))
     return session
 
 

@@ -23,7 +23,7 @@ from convworks.pages.numbers import digest, duration
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
-from convworks.restoration.ending import ending, ends, guides
+from convworks.restoration.ending import ending, ends
 from convworks.restoration.problems import PROBLEMS
 from convworks.restoration.request import Request
 from convworks.restoration.result import averaged
@@ -72,7 +72,7 @@ def section(
         title, picture = _difference("clean", clean, images[0])
         titled[title] = picture
     lines = [*(_sentence(note) for note in record["notes"]), stopping(record)]
-    fit = next(fit for fit in record["fits"] if not guides(fit))
+    fit = record["fits"][0]
     if len(record["fits"]) > 1:
         lines.append(f"The curves are those of {_named(fit, _varied(record))}; the curve file has those of all fits.")
     body = pictures(name, titled, line=summary(record), notes=lines)
@@ -171,14 +171,12 @@ def _fits(record: Mapping[str, Any]) -> Markup:
 def _varied(record: Mapping[str, Any]) -> list[str]:
     """Return the words that tell the fits of a record from each other."""
     parts = [fit["part"] for fit in record["fits"]]
-    words = [word for word in parts[0] if word != "level"]
-    return [word for word in words if len({part[word] for part in parts}) > 1] or ["run"]
+    return [word for word in parts[0] if len({part[word] for part in parts}) > 1] or ["run"]
 
 
 def _named(fit: Mapping[str, Any], varied: Sequence[str]) -> str:
     """Return which fit one is, by the words that tell it from the others."""
-    told = [f"{word} {fit['part'][word] + 1}" for word in varied if not (guides(fit) and word == "run")]
-    return ", ".join(["half the size", *told] if guides(fit) else told)
+    return ", ".join(f"{word} {fit['part'][word] + 1}" for word in varied)
 
 
 def _shown(pixels: Pixels) -> Thumbnail:

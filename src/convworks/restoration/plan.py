@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import NamedTuple
 
 from convworks.errors import InputError
 from convworks.restoration.computation import Computation, seconds_per_pixel, smallest_side
@@ -15,7 +14,6 @@ from convworks.restoration.request import Request
 from convworks.restoration.tiles import Tile, divide, incomplete
 
 USABLE = 0.9  # of the budget, for iterations
-GUIDING = 0.55  # of the time of a picture, for the fit at half its size that guides the other one
 LEAST = 64  # pixels of the side of the smallest picture that a budget must allow, if the picture is not smaller
 RESERVE = 1.0  # seconds for writing
 SLOWER = 1.25  # times as long as now may reading, timing and an iteration take when the command is given again
@@ -42,15 +40,8 @@ class Budget:
         return self.seconds - self.spent - min(self.reserve, self.seconds / 10)
 
 
-class Plan(NamedTuple):
-    """The size at which a picture is restored, in pixels of the observation, and whether a fit at half of it guides."""
-
-    size: tuple[int, int]
-    guided: bool
-
-
-def plan(material: Material, request: Request, computation: Computation, budget: Budget) -> Plan:
-    """Return the size at which a picture is restored, its own or a smaller one, and how.
+def plan(material: Material, request: Request, computation: Computation, budget: Budget) -> tuple[int, int]:
+    """Return the size at which a picture is restored, in pixels of the observation: its own, or a smaller one.
 
     Raises InputError for a picture that is too small, and for a budget too small to start.
     """
@@ -61,15 +52,9 @@ def plan(material: Material, request: Request, computation: Computation, budget:
         raise InputError(name, reason, "give a larger image, or a network with fewer scales: --model prior_hole2")
     tile = divide(size, scale)[0].scaled(scale)
     limit = request.limit or request.table.iterations
-    enough = min(request.table.enough, limit)
+    enough = min(request.enough, limit)
     cost = enough * request.samples * seconds_per_pixel(computation, request.fitting, (tile.height, tile.width))
     affordable = USABLE * budget.left / cost
-
-    def part(planned: tuple[int, int]) -> float:
-        """Return which part of `enough` iterations of the whole picture a restoration at a size needs."""
-        guided = request.guidable and min(halved(planned)) >= smallest
-        return 1 / 4 / GUIDING if guided else 1.0
-
     pixels = fitted_pixels(material, size, scale)
     # An image that is reduced to be enlarged has less in it than bicubic interpolation of the whole. A narrow one is
     # reduced only as far as its proportions allow.
@@ -83,21 +68,14 @@ def plan(material: Material, request: Request, computation: Computation, budget:
         )
         # Rounded up to a hundredth of a minute: rounded down, it would be too little again.
         remedy = f"give at least --minutes {math.ceil((SLOWER * (spent + seconds) + RESERVE) / 0.6) / 100:.2f}"
-        crop = ", or a part of the image" if scale > 1 else ""
-        raise InputError(f"--minutes {request.minutes:g}", reason, remedy + crop)
+        part = ", or a part of the image" if scale > 1 else ""
+        raise InputError(f"--minutes {request.minutes:g}", reason, remedy + part)
     planned, shrink = size, 1.0
-    while (needed := part(planned) * fitted_pixels(material, planned, scale)) > affordable:
-        shrink *= min(STEP, math.sqrt(affordable / needed))
+    while (pixels := fitted_pixels(material, planned, scale)) > affordable:
+        shrink *= min(STEP, math.sqrt(affordable / pixels))
         height, width = (min(length, max(smallest, int(length * shrink))) for length in size)
         planned = (height, width)
-    iterations = enough * affordable / fitted_pixels(material, planned, scale)
-    return Plan(planned, guided=part(planned) < 1 and iterations < request.table.guided)
-
-
-def halved(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of the picture whose fit guides that of a tile of a picture."""
-    tile = divide(size)[0]
-    return tile.height // 2, tile.width // 2
+    return planned
 
 
 def fitted_pixels(material: Material, size: tuple[int, int], scale: int) -> int:

@@ -79,12 +79,9 @@ class Request:
         return self.iterations or published
 
     @property
-    def guidable(self) -> bool:
-        """Whether a fit at half the size may guide that of the whole, if the time is short.
-
-        A given number of iterations does not depend on the time.
-        """
-        return self.table.guided > 0 and self.limit is None
+    def enough(self) -> int:
+        """The number of iterations below which a smaller picture is better."""
+        return self.fitting.enough or self.table.enough
 
     @property
     def factor(self) -> int:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from convworks.errors import RunError
-from convworks.restoration.computation import silence
 from convworks.restoration.fit import Fit, Setup, begin, ended, number_of, prepare, step
 from convworks.restoration.interrupts import uninterrupted
 from convworks.restoration.material import Material
 from convworks.restoration.opening import opened
-from convworks.restoration.plan import GUIDING, Budget
+from convworks.restoration.plan import Budget
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored, averaged, result
 from convworks.restoration.rules import DIVERGED, ITERATIONS, SHARE, TIME
@@ -65,18 +64,17 @@ def _fit_parts(session: Session, saved: Saved | None) -> None:
     request, unfinished = session.request, None if saved is None else unfinished_part(saved)
     parts = [Part(tile=tile, sample=sample) for tile in session.fitted for sample in range(request.samples)]
     if unfinished is not None:  # those before it have had their time
-        parts = parts[parts.index(replace(unfinished, run=0, level=0)) :]
+        parts = parts[parts.index(replace(unfinished, run=0)) :]
     for number, part in enumerate(parts):
         until = session.budget.left / (len(parts) - number) + monotonic()
-        runs = [replace(part, run=run) for run in range(request.runs if request.samples == 1 else 1)]
-        for current in [part.half, *runs] if session.guided else runs:
-            end = monotonic() + GUIDING * (until - monotonic()) if current.level else until
+        for run in range(request.runs if request.samples == 1 else 1):
+            current = replace(part, run=run)
             if current == unfinished:
-                _fit(session, current, end, saved)
+                _fit(session, current, until, saved)
             elif all(Part(**record["part"]) != current for record in session.records):
-                if current.run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
+                if run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
                     break
-                _fit(session, current, end)
+                _fit(session, current, until)
 
 
 def _first(session: Session, part: Part) -> dict[str, Any]:
@@ -91,10 +89,10 @@ def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:
     The mean of both is better than what the first one could still gain. A given number of iterations is kept.
     """
     request = session.request
-    if part.run or part.level or request.runs == 1 or request.samples > 1 or request.rule.name == ITERATIONS:
+    if part.run or request.runs == 1 or request.samples > 1 or request.rule.name == ITERATIONS:
         return False
     needed = fit.seconds * fit.best.iteration / fit.iteration
-    if fit.iteration < SETTLED * request.table.enough or not LEAST * needed <= left <= AGAIN * needed:
+    if fit.iteration < SETTLED * request.enough or not LEAST * needed <= left <= AGAIN * needed:
         return False
     before = [row for row in fit.curve if 3 * row.iteration <= 2 * fit.iteration][-1]
     number = number_of(request.rule.name, before.held_out, before.moving_variance)
@@ -171,22 +169,20 @@ def _again(started: float, interval: float) -> float:
 
 def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
     """Return a fit of new weights, which depend on the seed and the part."""
-    request, guide = session.request, session.guide(part)
+    request = session.request
     seed = int(np.random.SeedSequence([request.seed, part.tile, part.sample, part.run]).generate_state(1)[0])
     setup = prepare(
-        session.observation(part),
+        session.observation(part.tile),
         channels=session.computation.channels,
         fitting=request.fitting,
         rule=request.rule,
         iterations=request.limit,
         seed=seed,
-        clean=session.clean(part),
+        clean=session.clean(part.tile),
     )
-    weights = session.computation.draw(seed, setup.observation.size)
+    weights = session.computation.draw(seed, setup.observation.size, silent=setup.base is not None)
     session.network.load_state_dict(weights.state_dict())
-    if guide is not None:
-        silence(session.network)
-    return setup, begin(setup, session.network, session.computation.forward(session.network, guide))
+    return setup, begin(setup, session.network, session.computation.forward(session.network, setup.base))
 
 
 def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
@@ -202,7 +198,7 @@ def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
             "iterations": fit.iteration,
             "best_iteration": best,
             "ended": reason,
-            "averaged": used and not part.level,
+            "averaged": used,
             "seconds": round(fit.seconds, 3),
             "seconds_to_best": round(fit.seconds * best / max(1, fit.iteration), 3),
         }

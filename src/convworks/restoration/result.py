@@ -56,7 +56,7 @@ def result(session: Session) -> Restored:
 def averaged(fits: Sequence[Mapping[str, Any]]) -> int:
     """Return the number of runs that a picture is the mean of: of several tiles, the smallest."""
     runs = Counter(fit["part"]["tile"] for fit in fits if fit["averaged"] and not fit["part"]["sample"])
-    return min(runs.values(), default=1)  # the guide alone, where the time allows no more
+    return min(runs.values())
 
 
 def pixel_ratio(picture: UInt8[np.ndarray, "h w c"], clean: UInt8[np.ndarray, "h w c"]) -> float:

@@ -22,7 +22,6 @@ def keep(session: Session) -> None:
     tensors = {FINISHED + key: image for key, image in session.images.items()}
     state: dict[str, Any] = {
         "size": list(session.material.size),
-        "guided": session.guided,
         "seconds": session.budget.spent,
         "minutes": session.request.minutes,
         "notes": session.notes,

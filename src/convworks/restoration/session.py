@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -26,25 +25,16 @@ from convworks.restoration.tiles import Tile, blend
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One fit of a restoration: its tile, its sample, and its run among those that are averaged.
-
-    `level` is 1 for the fit to the tile at half its size, which guides those to the whole.
-    """
+    """One fit of a restoration: its tile, its sample, and its run among those that are averaged."""
 
     tile: int = 0
     sample: int = 0
     run: int = 0
-    level: int = 0
 
     @property
     def key(self) -> str:
         """Its name in a checkpoint."""
-        return f"{self.tile}-{self.sample}-{'half' if self.level else self.run}"
-
-    @property
-    def half(self) -> Part:
-        """The fit that guides this one."""
-        return replace(self, run=0, level=1)
+        return f"{self.tile}-{self.sample}-{self.run}"
 
 
 @runtime_checkable
@@ -68,8 +58,8 @@ class Keeper(Protocol):
 class Session:
     """A restoration: what it starts from, the images of finished fits by part, and the fit in progress.
 
-    `fitted` are the numbers of the tiles with something to restore, `guided` says whether a fit at half the size comes
-    before that of each; `notes` is what was said of it; `shown` is the place of the last preview.
+    `fitted` are the numbers of the tiles with something to restore; `notes` is what was said; `shown` is the place of
+    the last preview.
     """
 
     material: Material
@@ -77,7 +67,6 @@ class Session:
     computation: Computation
     tiles: list[Tile]
     fitted: list[int]
-    guided: bool
     budget: Budget
     keeper: Keeper
     network: Network
@@ -101,31 +90,19 @@ class Session:
         say(visible(f"{self.material.name}: {text}"))
         self.notes.append(text)
 
-    def observation(self, part: Part) -> Observation:
-        """Return what is observed of a tile, or at its level."""
-        material, request = self._material(part), self.request
+    def observation(self, number: int) -> Observation:
+        """Return what is observed of a tile."""
+        material, request = self._tile(number), self.request
         observed = observe(material.pixels, material.known, scale=request.factor, composed=request.table.composed)
         return observed.to(self.computation.device)
 
-    def clean(self, part: Part) -> Tensor | None:
-        """Return the truth of a tile at its level, if there is one."""
-        clean = self._material(part).clean
+    def clean(self, number: int) -> Tensor | None:
+        """Return the truth of a tile, if there is one."""
+        clean = self._tile(number).clean
         return None if clean is None else as_tensor(clean).to(self.computation.device)
 
-    def _material(self, part: Part) -> Material:
-        tile, factor = self.tiles[part.tile], self.request.factor
-        material = self.material.cropped(tile, factor)
-        return material.reduced((tile.height // 2, tile.width // 2), factor) if part.level else material
-
-    def guide(self, part: Part) -> Tensor | None:
-        """Return what guides a fit, at its size; None for one without a guide."""
-        image = None if part.level else self.images.get(part.half.key)
-        return None if image is None else self._enlarged(image, part)
-
-    def _enlarged(self, image: Tensor, part: Part) -> Tensor:
-        """Return the picture of a fit at half the size, at that of its tile."""
-        tile = self.tiles[part.tile]
-        return F.interpolate(image, (tile.height, tile.width), mode="bicubic", align_corners=False).clamp(0, 1)
+    def _tile(self, number: int) -> Material:
+        return self.material.cropped(self.tiles[number], self.request.factor)
 
     def pictures(self) -> list[UInt8[np.ndarray, "h w c"]]:
         """Return the best picture so far, or the samples; a part that was not begun is as it was."""
@@ -136,21 +113,13 @@ class Session:
         return pictures
 
     def _image(self, number: int, sample: int) -> Tensor:
-        """Return the best picture of a tile so far: the mean of its finished runs, the first one, or the guide."""
-        first = Part(tile=number, sample=sample)
-        keys = [replace(first, run=run).key for run in range(self.request.runs)]
-        images = [self.images[key] for key in keys if key in self.images]
-        guide = self.guide(first)
+        """Return the best picture of a tile so far: the mean of its finished runs, or the first in progress."""
+        images = [image for key, image in self.images.items() if key.startswith(f"{number}-{sample}-")]
         if not images and self.current is not None:
             part, fit = self.current
-            if part == first and fit.iteration:
-                images = [fit.image]
-            elif part == first.half and fit.iteration:
-                guide = self._enlarged(fit.image, part)
-        if not images and guide is not None:
-            images = [guide]
+            images = [fit.image] if (part.tile, part.sample) == (number, sample) and fit.iteration else []
         if not images:
             restored = self.tiles[number].scaled(self.request.factor)
             return as_tensor(self.before[restored.rows, restored.columns])
-        observation = self.observation(first)
+        observation = self.observation(number)
         return observation.finish(torch.stack([image.to(observation.values) for image in images]).mean(0))
