@@ -40,11 +40,11 @@ def microsecond(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_budget_too_small_for_all_pixels_is_for_fewer() -> None:
     assert sized((300, 200), 1.0) == (300, 200)
-    height, width = sized((8_000, 12_500), 5.0, model="prior_denoise")
+    height, width = sized((8_000, 12_500), 5.0)
     assert width / height == pytest.approx(12_500 / 8_000, rel=0.01)
     assert 0.7 * 60 * 5 < 400e-6 * height * width < 60 * 5
     with pytest.raises(
-        convworks.InputError, match=r"--minutes 0.01: is too little: .* give at least --minutes 0.0[4-7]"
+        convworks.InputError, match=r"--minutes 0.01: is too little: .* give at least --minutes 0.0[6-9]"
     ):
         sized((300, 200), 0.01)
     with pytest.raises(
@@ -75,20 +75,18 @@ def test_the_minutes_of_a_refusal_are_enough(
 def test_a_narrow_picture_keeps_its_proportions_or_is_refused(minutes: float, size: tuple[int, int]) -> None:
     """It cannot be reduced to less than 33 pixels on a side."""
     with pytest.raises(convworks.InputError, match=r"is too little: 400 iterations of 20,69\d pixels"):
-        sized(size, 0.1, model="prior_denoise")
-    height, width = sized(size, minutes, model="prior_denoise")
+        sized(size, 0.1)
+    height, width = sized(size, minutes)
     assert (height, width) == size or min(height, width) < 40
     assert height / width == pytest.approx(size[0] / size[1], rel=0.03)
 
 
 @pytest.mark.parametrize("size", [(1_200, 1_200), (1_600, 800), (2_000, 1_100)])
 def test_what_tiles_share_is_part_of_the_cost(size: tuple[int, int]) -> None:
-    """Each tile needs the iterations that are enough: 400 of the published network, fewer of the default."""
-    for model, enough in (("prior_denoise", 400), (None, 300)):
-        height, width = sized(size, 5.0, model=model)
-        tiles = divide((height, width))
-        seconds = 1e-6 * enough * len(tiles) * tiles[0].height * tiles[0].width
-        assert 0.7 * 0.9 * 299 < seconds < 0.9 * 299.01 or (height, width) == size
+    """Each tile needs the 400 iterations that are enough."""
+    height, width = sized(size, 5.0)
+    tiles = divide((height, width))
+    assert 0.7 * 0.9 * 299 < 400e-6 * len(tiles) * tiles[0].height * tiles[0].width < 0.9 * 299.01
 
 
 def test_only_tiles_with_missing_pixels_cost() -> None:

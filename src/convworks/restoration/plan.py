@@ -52,7 +52,7 @@ def plan(material: Material, request: Request, computation: Computation, budget:
         raise InputError(name, reason, "give a larger image, or a network with fewer scales: --model prior_hole2")
     tile = divide(size, scale)[0].scaled(scale)
     limit = request.limit or request.table.iterations
-    enough = min(request.enough, limit)
+    enough = min(request.table.enough, limit)
     cost = enough * request.samples * seconds_per_pixel(computation, request.fitting, (tile.height, tile.width))
     affordable = USABLE * budget.left / cost
     pixels = fitted_pixels(material, size, scale)

@@ -15,24 +15,22 @@ class Fitting:
 
     In each iteration, noise of the standard deviation `jitter` is added to the input, which is uniform noise, or
     (`grid`) the coordinates of each pixel. The noise that the paper adds to weights has no effect in its code. With
-    `block`, which the paper does not have, the network starts from the means of blocks of so many pixels on each side,
-    and fewer iterations are `enough`.
+    `block`, which the paper does not have, the network starts from the means of blocks of so many pixels on each side.
     """
 
     rate: float = 0.01
     jitter: float = 1 / 30
     grid: bool = False
     block: int = 0
-    enough: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """A kind of restoration: its network, the rule that stops it (`because`), and the published number of iterations.
 
-    With fewer than `enough` iterations a picture is worse than one of fewer pixels that got them, unless the network
-    has a number of its own. If `composed`, known pixels are kept as they are, and only the others are taken from the
-    network. A restored picture is `scale` times as large on each side.
+    With fewer than `enough` iterations a picture is worse than one of fewer pixels that got them. If `composed`, known
+    pixels are kept as they are, and only the others are taken from the network. A restored picture is `scale` times as
+    large on each side.
     """
 
     does: str
@@ -74,7 +72,7 @@ _SLOW = Fitting(rate=0.001, jitter=0.0)
 
 NETWORKS: Mapping[str, Fitting] = {
     "prior_denoise": Fitting(),
-    "prior_denoise_narrow": Fitting(block=16, enough=300),
+    "prior_denoise_narrow": Fitting(block=16),
     "prior_inpaint": Fitting(jitter=0.03),
     "prior_jpeg": Fitting(),
     "prior_meshgrid": Fitting(jitter=0.03, grid=True),

@@ -79,11 +79,6 @@ class Request:
         return self.iterations or published
 
     @property
-    def enough(self) -> int:
-        """The number of iterations below which a smaller picture is better."""
-        return self.fitting.enough or self.table.enough
-
-    @property
     def factor(self) -> int:
         """How many times as many pixels a restored picture has on each side."""
         return self.scale or self.table.scale

@@ -92,7 +92,7 @@ def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:
     if part.run or request.runs == 1 or request.samples > 1 or request.rule.name == ITERATIONS:
         return False
     needed = fit.seconds * fit.best.iteration / fit.iteration
-    if fit.iteration < SETTLED * request.enough or not LEAST * needed <= left <= AGAIN * needed:
+    if fit.iteration < SETTLED * request.table.enough or not LEAST * needed <= left <= AGAIN * needed:
         return False
     before = [row for row in fit.curve if 3 * row.iteration <= 2 * fit.iteration][-1]
     number = number_of(request.rule.name, before.held_out, before.moving_variance)
