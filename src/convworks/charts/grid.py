@@ -69,7 +69,7 @@ def grid(
     if scale is not None:
         shapes += signed_key(0, top, scale)
         top += KEY
-    left = max((room(name, 10.5) for name in rows), default=-8.0) + 8
+    left = max((room(name, 10.5) for name in rows), default=-7.0) + 8  # a frame needs 1
     height, width = tiles[0].pixels.shape[:2]
     wide, high = side * width / max(height, width), side * height / max(height, width)
     captioned = CAPTION if any(tile.caption for tile in tiles) else 0.0
