@@ -19,7 +19,7 @@ from convworks.errors import ConvworksError
 from convworks.hardware import choose_precision
 from convworks.models.catalogue import Shape, create
 from convworks.restoration.computation import Computation
-from convworks.restoration.fit import INPUT_SCALE, Fit, Setup, begin, prepare, step
+from convworks.restoration.fit import INPUT_SCALE, Fit, Setup, prepare, step
 from convworks.restoration.observation import as_tensor, observe
 from convworks.restoration.problems import PROBLEMS, fitting_of
 from convworks.restoration.result import pixel_ratio
@@ -51,9 +51,7 @@ def begun(
         seed=seed,
         clean=None if clean is None else as_tensor(clean),
     )
-    way = computation(pixels.shape[2], model)
-    network = way.draw(seed, setup.observation.size, silent=setup.base is not None)
-    return setup, begin(setup, network, way.forward(network, setup.base))
+    return setup, computation(pixels.shape[2], model).begin(setup)
 
 
 def plain(pixels: np.ndarray) -> Callable[[], float]:

@@ -14,7 +14,7 @@ from convworks.hardware import seed_torch
 from convworks.inference.runtime import mixed
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create
-from convworks.restoration.fit import Forward, begin, prepare, step
+from convworks.restoration.fit import Fit, Forward, Setup, begin, prepare, step
 from convworks.restoration.observation import Observation
 from convworks.restoration.problems import Fitting
 from convworks.restoration.rules import ITERATIONS, RULES
@@ -35,22 +35,23 @@ class Computation:
     device: torch.device
     precision: torch.dtype
 
-    def draw(self, seed: int, size: tuple[int, int], *, silent: bool = False) -> Network:
-        """Return a network with new weights, which depend on the seed alone; a silent one adds nothing to a base."""
-        seed_torch(seed, self.device)
-        shape = Shape(classes=self.classes, channels=self.channels, size=size)
+    def begin(self, setup: Setup) -> Fit:
+        """Return the fit of a network with new weights, which depend on its seed alone, before its first iteration.
+
+        The last layer of one with a base is zero, so that its first output is the base.
+        """
+        seed_torch(setup.seed, self.device)
+        shape = Shape(classes=self.classes, channels=self.channels, size=setup.observation.size)
         network = create(self.model, shape)
-        if silent:
+        if setup.base is not None:
             layers, _ = _head(network)
             for parameter in layers[-1].parameters():
                 nn.init.zeros_(parameter)
-        return network.to(self.device).channels_last().train()
+        network = network.to(self.device).channels_last().train()
+        return begin(setup, network, self._forward(network, setup.base))
 
-    def forward(self, network: Network, base: Float32[Tensor, "1 c h w"] | None = None) -> Forward:
-        """Return the function from the input to the picture: products in `precision`, its values in float32.
-
-        The network's output is added to a base before the sigmoid at its end.
-        """
+    def _forward(self, network: Network, base: Float32[Tensor, "1 c h w"] | None) -> Forward:
+        """Return the function from the input to the picture: products in `precision`, its values in float32."""
         layers, sigmoid = _head(network)
         body = nn.Sequential(network.stem, network.stages, *layers)
 
@@ -89,8 +90,7 @@ def seconds_per_pixel(computation: Computation, fitting: Fitting, size: tuple[in
         iterations=None,
         seed=0,
     )
-    network = computation.draw(0, (height, width))
-    fit = begin(setup, network, computation.forward(network))
+    fit = computation.begin(setup)
     seconds = []
     for _ in range(WARM + TIMED):
         started = time.perf_counter()

@@ -27,7 +27,7 @@ ADAM = Adam()
 NEW, QUARTER = 0.01, 4.0
 INPUT_SCALE = 0.1  # the input is uniform noise from 0 to this
 EVERY = 10  # iterations between the rows of a curve
-BLACK = 1 / 255  # of a base, at least, and 1 minus that at most: the logits of 0 and 1 are infinite
+MARGIN = 1 / 512  # of a base from 0 and 1, whose logits are infinite
 LEAST_ERROR = 1e-10  # below it, pictures count as equal: 100 dB
 
 Forward = Callable[[Tensor], Tensor]
@@ -104,8 +104,10 @@ def prepare(
     if held is not None:
         weight = weight.flatten().index_fill(0, held, 0.0).reshape(weight.shape)
     base = None
-    if fitting.block and rule.name != MOVING_VARIANCE:  # outputs that are all the same at first vary least there
-        base = torch.logit(coarse(observation, weight, fitting.block), BLACK)
+    if fitting.block and rule.name == HELD_OUT:  # the other rules are published ones, for fits without a base
+        here = torch.device("cpu")  # not every device pools blocks of several sizes
+        means = coarse(observation.to(here), weight.to(here), fitting.block)
+        base = torch.logit(means, MARGIN).to(device)
     values = grid(observation.size) if fitting.grid else uniform(channels, observation.size, seed)
     return Setup(
         observation=observation,

@@ -85,9 +85,9 @@ def held_out(known: Bool[Tensor, "1 1 h w"], seed: int, fraction: float = FRACTI
 
 
 def coarse(observation: Observation, weight: Float32[Tensor, "1 1 h w"], block: int) -> Float32[Tensor, "1 c h2 w2"]:
-    """Return a restored picture without details: the means of blocks of block x block pixels of it, enlarged.
+    """Return a restored picture without details: the means of blocks of about block x block pixels of it, enlarged.
 
-    Pixels of weight 0 do not count; a block without others has the mean of the picture.
+    Pixels of weight 0 do not count; a block where none counts has the mean of all that do.
     """
     height, width = observation.size
     blocks = (-(-height // block), -(-width // block))
@@ -95,7 +95,7 @@ def coarse(observation: Observation, weight: Float32[Tensor, "1 1 h w"], block: 
     counts, sums = (F.adaptive_avg_pool2d(each, blocks) for each in (weight, values))
     mean = values.sum((2, 3), keepdim=True) / weight.sum()
     means = torch.where(counts > 0, sums / counts.clamp(min=1 / weight.numel()), mean)
-    return F.interpolate(means, observation.size, mode="bicubic", align_corners=False).clamp(0, 1)
+    return F.interpolate(means, observation.size, mode="bicubic", align_corners=False)
 
 
 def as_tensor(pixels: UInt8[np.ndarray, "h w c"]) -> Float32[Tensor, "1 c h w"]:

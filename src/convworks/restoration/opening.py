@@ -34,14 +34,15 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         if request.minutes < saved[1]["minutes"]:
             reason = f"is less than the {saved[1]['minutes']:g} that it was begun with"
             raise InputError(f"--minutes {request.minutes:g}", reason, "give at least as many")
+        if "guided" in saved[1] or saved[1].get("block", 0) != request.fitting.block:
+            reason = f"{material.name} was begun by an earlier version, whose fits began otherwise"
+            raise InputError("--resume", reason, "give --overwrite to restore it anew")
         budget.used = max(saved[1]["seconds"], saved[1]["shown"]["seconds"])
         height, width = saved[1]["size"]
         size = height, width
     reduced = material.reduced(size, request.factor)
     tiles = divide(size, request.factor)
     fitted = fitted_tiles(reduced, tiles, request)
-    restored = (tiles[0].height * request.factor, tiles[0].width * request.factor)
-    network = computation.draw(request.seed, restored)
     session = Session(
         material=reduced,
         request=request,
@@ -50,7 +51,6 @@ def opened(material: Material, request: Request, keeper: Keeper, budget: Budget,
         fitted=fitted,
         budget=budget,
         keeper=keeper,
-        network=network,
         before=reduced.enlarged(request.factor),
     )
     if saved is not None:

@@ -15,7 +15,8 @@ class Fitting:
 
     In each iteration, noise of the standard deviation `jitter` is added to the input, which is uniform noise, or
     (`grid`) the coordinates of each pixel. The noise that the paper adds to weights has no effect in its code. With
-    `block`, which the paper does not have, the network starts from the means of blocks of so many pixels on each side.
+    `block`, which the paper does not have, fits that hold pixels out start from the means of blocks of about `block` x
+    `block` pixels.
     """
 
     rate: float = 0.01

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convworks.errors import RunError
-from convworks.restoration.fit import Fit, Setup, begin, ended, number_of, prepare, step
+from convworks.restoration.fit import Fit, Setup, ended, number_of, prepare, step
 from convworks.restoration.interrupts import uninterrupted
 from convworks.restoration.material import Material
 from convworks.restoration.opening import opened
@@ -180,9 +180,7 @@ def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
         seed=seed,
         clean=session.clean(part.tile),
     )
-    weights = session.computation.draw(seed, setup.observation.size, silent=setup.base is not None)
-    session.network.load_state_dict(weights.state_dict())
-    return setup, begin(setup, session.network, session.computation.forward(session.network, setup.base))
+    return setup, session.computation.begin(setup)
 
 
 def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:

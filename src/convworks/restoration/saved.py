@@ -22,6 +22,7 @@ def keep(session: Session) -> None:
     tensors = {FINISHED + key: image for key, image in session.images.items()}
     state: dict[str, Any] = {
         "size": list(session.material.size),
+        "block": session.request.fitting.block,
         "seconds": session.budget.spent,
         "minutes": session.request.minutes,
         "notes": session.notes,

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from convworks.console import say
 from convworks.errors import visible
-from convworks.layers.network import Network
 from convworks.restoration.computation import Computation
 from convworks.restoration.fit import Fit, Row
 from convworks.restoration.material import Material
@@ -58,8 +57,8 @@ class Keeper(Protocol):
 class Session:
     """A restoration: what it starts from, the images of finished fits by part, and the fit in progress.
 
-    `fitted` are the numbers of the tiles with something to restore; `notes` is what was said; `shown` is the place of
-    the last preview.
+    `fitted` are the numbers of the tiles with something to restore; `notes` is what was said of it, and `shown` the
+    place of the last preview.
     """
 
     material: Material
@@ -69,7 +68,6 @@ class Session:
     fitted: list[int]
     budget: Budget
     keeper: Keeper
-    network: Network
     before: UInt8[np.ndarray, "h w c"]
     notes: list[str] = field(default_factory=list)
     images: dict[str, Tensor] = field(default_factory=dict)
@@ -92,16 +90,16 @@ class Session:
 
     def observation(self, number: int) -> Observation:
         """Return what is observed of a tile."""
-        material, request = self._tile(number), self.request
+        material, request = self._material(number), self.request
         observed = observe(material.pixels, material.known, scale=request.factor, composed=request.table.composed)
         return observed.to(self.computation.device)
 
     def clean(self, number: int) -> Tensor | None:
         """Return the truth of a tile, if there is one."""
-        clean = self._tile(number).clean
+        clean = self._material(number).clean
         return None if clean is None else as_tensor(clean).to(self.computation.device)
 
-    def _tile(self, number: int) -> Material:
+    def _material(self, number: int) -> Material:
         return self.material.cropped(self.tiles[number], self.request.factor)
 
     def pictures(self) -> list[UInt8[np.ndarray, "h w c"]]:
@@ -114,7 +112,8 @@ class Session:
 
     def _image(self, number: int, sample: int) -> Tensor:
         """Return the best picture of a tile so far: the mean of its finished runs, or the first in progress."""
-        images = [image for key, image in self.images.items() if key.startswith(f"{number}-{sample}-")]
+        keys = [Part(tile=number, sample=sample, run=run).key for run in range(self.request.runs)]
+        images = [self.images[key] for key in keys if key in self.images]
         if not images and self.current is not None:
             part, fit = self.current
             images = [fit.image] if (part.tile, part.sample) == (number, sample) and fit.iteration else []
