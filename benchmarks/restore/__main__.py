@@ -3,7 +3,7 @@
     speed    processor seconds an iteration of the published network and of the one that convworks denoises with,
              against the published one in plain PyTorch: float32, contiguous, torch.optim.Adam
     rules    where stopping rules stop, and how far below the best iteration: pictures x noise x seeds
-    spread   denoising with several seeds: single runs, and two averaged
+    spread   denoising with several seeds: single runs, two and four averaged
     tasks    inpainting, x4, JPEG, denoising, beside bicubic, total variation, biharmonic and non-local means
              (needs scikit-image)
 

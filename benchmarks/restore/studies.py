@@ -233,7 +233,7 @@ STUDIES = {
     ),
     "spread": Study(
         cells=lambda args: {
-            f"{runs}-{seed}-{limits(args)}": (runs, seed) for runs in (1, 2) for seed in range(args.seeds)
+            f"{runs}-{seed}-{limits(args)}": (runs, seed) for runs in (1, 2, 4) for seed in range(args.seeds)
         },
         measure=spread,
     ),

@@ -58,7 +58,7 @@ def test_tiles_make_one_picture() -> None:
 
 @pytest.mark.usefixtures("perfect")
 def test_the_line_of_progress_names_the_tile_and_the_time_of_the_whole_picture() -> None:
-    request, keeper, lines = Request(problem="denoise", stop="iterations", **QUICK), Memory("x"), list[str]()
+    request, keeper, lines = Request(problem="denoise", stop="iterations", runs=2, **QUICK), Memory("x"), list[str]()
     keeper.progress.show = lines.append
     restore(material(request), request, keeper, Budget(seconds=3600.0))
     assert lines[0].startswith("x, tile 1 of 4: iteration 1, ")
@@ -119,7 +119,7 @@ def killed(where: tuple[int, int, int], request: Request) -> Killed:
 
 def test_the_fit_in_progress_is_resumed_whatever_time_earlier_tiles_could_have_now() -> None:
     """The first tile had no time for its second run, and would have after the kill."""
-    request = Request(problem="denoise", stop="iterations", **QUICK)
+    request = Request(problem="denoise", stop="iterations", runs=2, **QUICK)
     keeper = killed((1, 0, 2), request)
     records = keeper.saved[1]["records"]
     keeper.saved[1]["records"] = [record for record in records if not record["part"]["run"]]
@@ -130,7 +130,7 @@ def test_the_fit_in_progress_is_resumed_whatever_time_earlier_tiles_could_have_n
 
 
 def test_a_second_run_in_progress_is_resumed_even_if_a_whole_one_would_take_longer() -> None:
-    request = Request(problem="denoise", stop="iterations", **QUICK)
+    request = Request(problem="denoise", stop="iterations", runs=2, **QUICK)
     keeper = killed((3, 1, 2), request)
     for record in keeper.saved[1]["records"]:
         record["seconds_to_best"] = 10_000.0
@@ -141,9 +141,9 @@ def test_a_second_run_in_progress_is_resumed_even_if_a_whole_one_would_take_long
 
 
 def test_fewer_minutes_than_before_are_refused() -> None:
-    request = Request(problem="denoise", stop="iterations", **QUICK)
+    request = Request(problem="denoise", stop="iterations", runs=2, **QUICK)
     keeper = killed((1, 0, 2), request)
-    less = Request(problem="denoise", stop="iterations", **{**QUICK, "minutes": 1.0})
+    less = Request(problem="denoise", stop="iterations", runs=2, **{**QUICK, "minutes": 1.0})
     with pytest.raises(convworks.InputError, match="--minutes 1: is less than the 60 that it was begun with"):
         restore(material(less), less, Killed(saved=keeper.saved), Budget(seconds=60.0))
 
@@ -163,7 +163,7 @@ def test_a_second_run_that_diverges_leaves_the_first(
     monkeypatch.setattr(module, "step", step)
     one = convworks.restore(WIDE[:, :SIDE], stop="iterations", runs=1, **QUICK)
     runs = iter(range(100))
-    both = convworks.restore(WIDE[:, :SIDE], stop="iterations", **QUICK)
+    both = convworks.restore(WIDE[:, :SIDE], stop="iterations", runs=2, **QUICK)
     assert [(fit["ended"], fit["averaged"]) for fit in both.record["fits"]] == [
         ("iterations", True),
         ("divergence", False),

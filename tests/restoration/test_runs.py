@@ -47,7 +47,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> Restore:
 
         clock.now = 0.0
         monkeypatch.setattr(module, "step", step)
-        chosen = {"model": "prior_hole2", "device": "cpu", "minutes": seconds / 60, **options}
+        chosen = {"model": "prior_hole2", "device": "cpu", "minutes": seconds / 60, "runs": 2, **options}
         request = Request(problem="denoise", **chosen)
         found = restore(read_material("x", GREY, request), request, Memory("x"), Budget(seconds=seconds, started=0.0))
         return [(fit["ended"], fit["iterations"], fit["averaged"]) for fit in found.record["fits"]]
@@ -57,6 +57,10 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> Restore:
 
 def test_the_rule_ends_both_runs_where_the_time_allows_it(fits: Restore) -> None:
     assert fits(4000.0, best=700) == [("held-out", 1000, True)] * 2
+
+
+def test_denoising_averages_four_runs(fits: Restore) -> None:
+    assert fits(5000.0, best=700, runs=None) == [("held-out", 1000, True)] * 4
 
 
 def test_the_first_run_leaves_the_time_that_another_one_needs(

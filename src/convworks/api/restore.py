@@ -22,7 +22,7 @@ def restore(
     scale: int | None = None,
     minutes: float = 5.0,
     samples: int = 1,
-    runs: int = 2,
+    runs: int | None = None,
     model: str | None = None,
     stop: str | None = None,
     iterations: int | None = None,

@@ -43,6 +43,7 @@ SHOWN = Kind(name="the place of a preview", formats=(FORMAT,), fields={"place": 
 def identity(request: Request, material: Material) -> str:
     """Return a digest of what is restored, and how: the budget may differ, and defaults may be given by name."""
     chosen = {"scale": request.factor, "model": request.network, "stop": request.rule.name, "iterations": request.limit}
+    chosen["runs"] = request.runs or request.table.runs
     options = {key: value for key, value in asdict(request).items() if key != "minutes"} | chosen
     arrays = (material.pixels, material.known, material.clean)
     return digest({**options, "arrays": [None if array is None else digest_of(array) for array in arrays]})

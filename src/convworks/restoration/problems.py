@@ -29,9 +29,9 @@ class Fitting:
 class Problem:
     """A kind of restoration: its network, the rule that stops it (`because`), and the published number of iterations.
 
-    With fewer than `enough` iterations a picture is worse than one of fewer pixels that got them. If `composed`, known
-    pixels are kept as they are, and only the others are taken from the network. A restored picture is `scale` times as
-    large on each side.
+    With fewer than `enough` iterations a picture is worse than one of fewer pixels that got them. By default, `runs`
+    are averaged. If `composed`, known pixels are kept as they are, and only the others are taken from the network. A
+    restored picture is `scale` times as large on each side.
     """
 
     does: str
@@ -39,13 +39,16 @@ class Problem:
     rule: str
     iterations: int
     enough: int
+    runs: int = 2
     composed: bool = False
     scale: int = 1
     because: str = ""
 
 
 PROBLEMS: Mapping[str, Problem] = {
-    "denoise": Problem(does="denoised", model="prior_denoise_narrow", rule=HELD_OUT, iterations=1800, enough=400),
+    "denoise": Problem(
+        does="denoised", model="prior_denoise_narrow", rule=HELD_OUT, iterations=1800, enough=400, runs=4
+    ),
     "inpaint": Problem(
         does="inpainted", model="prior_inpaint", rule=HELD_OUT, iterations=6001, enough=600, composed=True
     ),

@@ -22,7 +22,7 @@ KINDS: Mapping[str, tuple[type, str]] = {
     "minutes": NUMBER,
     **dict.fromkeys(("model", "stop", "device", "precision"), TEXT),
 }
-OPTIONAL = ("scale", "iterations", "model", "stop")
+OPTIONAL = ("scale", "runs", "iterations", "model", "stop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Request:
     scale: int | None = None
     minutes: float = 5.0
     samples: int = 1
-    runs: int = 2
+    runs: int | None = None
     model: str | None = None
     stop: str | None = None
     iterations: int | None = None
@@ -79,6 +79,13 @@ class Request:
         return self.iterations or published
 
     @property
+    def averaged(self) -> int:
+        """The number of runs that are averaged if the time allows; samples are not."""
+        if self.samples > 1:
+            return 1
+        return self.table.runs if self.runs is None else self.runs
+
+    @property
     def factor(self) -> int:
         """How many times as many pixels a restored picture has on each side."""
         return self.scale or self.table.scale
@@ -99,9 +106,9 @@ def check(request: Request) -> None:
         raise InputError(f"--scale {request.scale}", f"must be from {SCALES[0]} to {SCALES[1]}", "4 is published")
     if request.samples != 1 and not problem.composed:
         raise InputError("--samples", "is for inpaint, where images differ in what is filled in", "leave it out")
-    if request.samples > 1 and request.runs not in (1, Request.runs):
+    if request.samples > 1 and request.runs not in (None, 1):
         raise InputError(f"--runs {request.runs}", "are averaged, but samples are not", "leave it out, or --samples")
-    for option, value in (("--samples", request.samples), ("--runs", request.runs)):
+    for option, value in (("--samples", request.samples), ("--runs", request.averaged)):
         if not 1 <= value <= MOST:
             raise InputError(f"{option} {value}", f"must be from 1 to {MOST}", "give a smaller number")
     if request.iterations is not None and request.iterations < 1:

@@ -46,7 +46,7 @@ def restore(material: Material, request: Request, keeper: Keeper, budget: Budget
     except BaseException:  # whatever ends it: the best so far is on the disk
         _show(session)
         raise
-    if request.samples == 1 and (runs := averaged(session.records)) < request.runs:
+    if request.samples == 1 and (runs := averaged(session.records)) < request.averaged:
         session.note(fewer(runs, session))
     return result(session)
 
@@ -56,7 +56,7 @@ def fewer(runs: int, session: Session) -> str:
     text = "a single run" if runs == 1 else f"the mean of {runs} runs"
     diverged = any(record["ended"] == DIVERGED for record in session.records)
     reason = "another one diverged" if diverged else f"--minutes {session.request.minutes:g} allows no more"
-    return f"{text}, not the mean of {session.request.runs}: {reason}"
+    return f"{text}, not the mean of {session.request.averaged}: {reason}"
 
 
 def _fit_parts(session: Session, saved: Saved | None) -> None:
@@ -67,7 +67,7 @@ def _fit_parts(session: Session, saved: Saved | None) -> None:
         parts = parts[parts.index(replace(unfinished, run=0)) :]
     for number, part in enumerate(parts):
         until = session.budget.left / (len(parts) - number) + monotonic()
-        for run in range(request.runs if request.samples == 1 else 1):
+        for run in range(request.averaged):
             current = replace(part, run=run)
             if current == unfinished:
                 _fit(session, current, until, saved)
@@ -89,7 +89,7 @@ def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:
     The mean of both is better than what the first one could still gain. A given number of iterations is kept.
     """
     request = session.request
-    if part.run or request.runs == 1 or request.samples > 1 or request.rule.name == ITERATIONS:
+    if part.run or request.averaged == 1 or request.rule.name == ITERATIONS:
         return False
     needed = fit.seconds * fit.best.iteration / fit.iteration
     if fit.iteration < SETTLED * request.table.enough or not LEAST * needed <= left <= AGAIN * needed:

@@ -112,7 +112,7 @@ class Session:
 
     def _image(self, number: int, sample: int) -> Tensor:
         """Return the best picture of a tile so far: the mean of its finished runs, or the first in progress."""
-        keys = [Part(tile=number, sample=sample, run=run).key for run in range(self.request.runs)]
+        keys = [Part(tile=number, sample=sample, run=run).key for run in range(self.request.averaged)]
         images = [self.images[key] for key in keys if key in self.images]
         if not images and self.current is not None:
             part, fit = self.current

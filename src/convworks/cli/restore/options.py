@@ -38,7 +38,10 @@ def restore(
     samples: Annotated[
         int, typer.Option(metavar="N", help="inpaint: this many images, from different inputs, instead of one.")
     ] = 1,
-    runs: Annotated[int, typer.Option(metavar="N", help="Average this many runs, if time allows.")] = 2,
+    runs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Average this many runs, if time allows.  [default: denoise 4, others 2]"),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(metavar="NETWORK", help="The network, such as prior_unet.  [default: by problem]"),

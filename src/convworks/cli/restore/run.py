@@ -152,7 +152,7 @@ def _next(images: Sequence[dict[str, Any]], request: Request) -> Request:
         return replace(request, seed=request.seed + 1)
     if request.iterations is not None and ITERATIONS in stopped:
         return replace(request, iterations=2 * request.iterations)
-    return replace(longer, runs=min(2 * request.runs, MOST))
+    return replace(longer, runs=min(2 * request.averaged, MOST))
 
 
 def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named: Files) -> str:
