@@ -42,7 +42,7 @@ SIGNATURES = {
     "probe": "bundle * data taps=() pool='average' seed=0 device='auto'",
     "restarts": f"recipe=None * data=None runs=None {SEVERAL}",
     "restore": (
-        "image problem='denoise' * mask=None scale=None minutes=5.0 samples=1 runs=2 model=None stop=None "
+        "image problem='denoise' * mask=None scale=None minutes=5.0 samples=1 runs=None model=None stop=None "
         "iterations=None compare=None seed=0 device='auto' precision='auto'"
     ),
     "train": (

@@ -300,7 +300,7 @@ def test_maps_too_small_for_the_test_of_weights_spare_the_random_networks(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Digits of 8x8 pixels: the verdict could only be undecided."""
-    monkeypatch.setattr(verdict, "randomised", lambda *_: pytest.fail("a random network"))
+    monkeypatch.setattr(verdict, "randomise", lambda *_: pytest.fail("a random network"))
     image, bundle = f"{place.images('x')}/0.png", place.bundle()
     values = answer(capsys, bundle, image, "--method", "gradient,occlusion")
     assert values["untested"] == dict.fromkeys(("gradient", "occlusion"), "maps of 64 pixels are too small for it")
